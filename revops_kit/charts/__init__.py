@@ -1,0 +1,17 @@
+"""Charts, one per question, one file each.
+
+    trend       how did it move?        breakdown   where does it differ?
+    funnel      where do they drop out? bridge      what changed it?
+    cohorts     who stays?
+
+Each takes a Result or a small frame and returns a `Chart`: the picture, its words, its numbers.
+"""
+
+from revops_kit.charts.breakdown import breakdown
+from revops_kit.charts.bridge import bridge
+from revops_kit.charts.cohorts import cohorts
+from revops_kit.charts.funnel import funnel
+from revops_kit.charts.page import Chart
+from revops_kit.charts.trend import trend
+
+__all__ = ["Chart", "breakdown", "bridge", "cohorts", "funnel", "trend"]

@@ -1,0 +1,342 @@
+"""The page that every chart is drawn on: its look, its words, its scale, its rows.
+
+The look stands in revops.mplstyle. Figures are made without pyplot, so that they neither pile up
+in memory nor show twice in a notebook.
+"""
+
+import base64
+import io
+import math
+import textwrap
+import threading
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from revops_kit.errors import ReportError, RequestError
+from revops_kit.units import COUNT, MONEY, MONEY_PER_DAY, Unit, plural
+
+STYLE = Path(__file__).with_name("revops.mplstyle")
+_cycle = matplotlib.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
+BLUE, VERMILION, GREEN, PURPLE, GREY = _cycle.by_key()["color"]
+SKY = "#56B4E9"  # light enough for words upon it
+INK = "#222222"
+FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
+GLYPHS = frozenset(get_font(FONTS / "DejaVuSans.ttf").get_charmap()) & frozenset(
+    get_font(FONTS / "DejaVuSans-Bold.ttf").get_charmap()
+)
+BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
+STEPS = 40  # rows that can still be read in one picture
+# Matplotlib's settings belong to the whole process: one chart at a time may change them.
+LOCK = threading.RLock()
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the kit's style whatever the notebook has set, and put its settings back."""
+    with LOCK, matplotlib.style.context(STYLE, after_reset=True):
+        yield
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A picture, the words that stand in for it, and the numbers it draws.
+
+    Attributes
+    ----------
+    figure
+        To be changed at will; it is drawn anew each time it is shown or saved.
+    alt
+        A sentence or two that carry the figures, for readers who do not see the picture.
+    data
+        The numbers drawn, in the order they are drawn.
+    """
+
+    figure: Figure
+    alt: str
+    data: pd.DataFrame = field(repr=False)
+
+    def png(self) -> bytes:
+        """Draw the chart as the content of a PNG file; the same chart gives the same bytes."""
+        drawn, content = io.BytesIO(), io.BytesIO()
+        with style():
+            self.figure.savefig(drawn, format="png")
+        # A palette makes a third of the size, which mail and phones notice.
+        picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        picture.save(content, format="png", optimize=True)
+        return content.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write the chart to a file, in the format its ending names: png, svg or pdf."""
+        path = Path(path)
+        if path.suffix not in {".png", ".svg", ".pdf"}:
+            raise RequestError(f"A chart cannot be saved as {path}. End it in .png, .svg or .pdf.")
+        try:
+            with style():
+                self.figure.savefig(path)
+        except OSError as problem:
+            raise ReportError(
+                f"The chart cannot be written to {path}: {problem.strerror}. "
+                "Choose a folder that exists and can be written to."
+            ) from problem
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        """Show the picture in a notebook, with its words beside it for the report."""
+        width = round(self.figure.get_figwidth() * 100)
+        return (
+            {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt},
+            {"image/png": {"alt": self.alt, "width": width}},
+        )
+
+
+# Words
+
+
+def clean(text: object, length: int = 40) -> str:
+    r"""Make a name fit for a sentence: one line, nothing invisible, no longer than `length`.
+
+    Examples
+    --------
+    >>> clean("North\n\u202eSouth\x00 "), clean("a" * 50, 8), clean("")
+    ('North South', 'aaaaaaa…', '(blank)')
+    """
+    seen = str(text)[: 10 * length]
+    kept = (" " if char.isspace() else char for char in unicodedata.normalize("NFC", seen))
+    # C*: controls, text-direction overrides, halves of surrogate pairs, private and unassigned.
+    line = " ".join("".join(c for c in kept if unicodedata.category(c)[0] != "C").split())
+    return (line if len(line) <= length else line[: length - 1].rstrip() + "…") or "(blank)"
+
+
+def name(text: object, length: int = 22) -> str:
+    """Make a name fit to be drawn: `clean`, and a box where the font has no sign.
+
+    Examples
+    --------
+    >>> name("東京 HQ")
+    '□□ HQ'
+    """
+    return drawable(clean(text, length))
+
+
+def drawable(text: str) -> str:
+    """Put a box in place of each sign that the font lacks."""
+    return "".join(char if ord(char) in GLYPHS else "□" for char in text)
+
+
+def write(unit: Unit, value: float, currency: str = "USD", change: bool = False) -> str:
+    """Write a value, or a change, in its unit; beyond counting, as a power of ten.
+
+    Examples
+    --------
+    >>> write(COUNT, 1204.0), write(COUNT, 3.0, change=True), write(COUNT, 2.5e20)
+    ('1,204', '+3', '2.5e+20')
+    """
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
+    return unit.write_change(value, currency) if change else unit.write(value, currency)
+
+
+def caption(kpi: Any) -> str:
+    """Say what a KPI asks and which way is better."""
+    return f"{kpi.question} {BETTER[kpi.better]}".strip()
+
+
+# Numbers
+
+
+def floats(values: Iterable) -> np.ndarray:
+    """Make ordinary floats of numbers of any kind; what is missing or infinite is NaN."""
+    numbers = np.array([math.nan if pd.isna(value) else float(value) for value in values], float)
+    return np.where(np.isfinite(numbers), numbers, math.nan)
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """Copy a result's frame, with ordinary floats, and None for words that are missing."""
+    numbers = {column: floats(frame[column]) for column in ("value", "low", "high")}
+    words = {
+        column: [text if isinstance(text, str) else None for text in frame[column]]
+        for column in ("missing_because", "note")
+    }
+    return frame.assign(**numbers, **words, is_partial=frame["is_partial"].astype(bool))
+
+
+def largest(frame: pd.DataFrame, by: str | None, limit: int) -> tuple[pd.DataFrame, str]:
+    """Keep the segments with the largest `n`, largest first, and say how many are left out."""
+    if by is None:
+        return frame, ""
+    sizes = frame.groupby(by, dropna=False)["n"].sum().sort_values(ascending=False, kind="stable")
+    rank = {segment: place for place, segment in enumerate(sizes.index[:limit])}
+    kept = frame[frame[by].isin(rank)].sort_values(by, key=lambda s: s.map(rank), kind="stable")
+    rest = sizes.iloc[limit:]
+    hidden = f"{plural(len(rest), 'smaller segment')} (n {rest.sum():,}) not shown."
+    return kept, hidden if len(rest) else ""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The ends of an axis, its ticks and what is written at them, and a note if it cuts."""
+
+    low: float
+    high: float
+    ticks: np.ndarray
+    labels: list[str]
+    note: str
+
+    def apply_to(self, axis: Axis) -> None:
+        """Give an axis these ends and ticks."""
+        axis.axes.set(**{f"{axis.axis_name}lim": (self.low, self.high)})
+        axis.set_ticks(self.ticks, labels=self.labels)
+
+
+def scale(
+    unit: Unit, currency: str, values: Sequence[float], edges: Sequence[float], most: int = 6
+) -> Scale:
+    """Choose an axis that holds all values, and intervals as far as they leave values readable.
+
+    Zero is on it where that costs little, and two ticks never carry the same words; there are
+    at most `most` steps between ticks.
+    """
+    drawn, ends = floats(values), floats(edges)
+    drawn, ends = drawn[~np.isnan(drawn)], ends[~np.isnan(ends)]
+    low, high = (drawn.min(), drawn.max()) if len(drawn) else (0.0, 1.0)
+    if 0 <= low < high / 2 or low == high:
+        low = min(low, 0.0)
+    if 0 >= high > low / 2 or low == high:
+        high = max(high, 0.0)
+    span = (high - low) or 1.0
+    slack = max(2 * span, abs(low) / 2, abs(high) / 2)
+    widest = min([low, *ends]), max([high, *ends])
+    reach = max(widest[0], low - slack), min(widest[1], high + slack)
+    note = "Intervals wider than the picture are cut at its edge." if reach != widest else ""
+    # "a day" at every tick leaves no room; the question and the values carry it.
+    on_axis = MONEY if unit == MONEY_PER_DAY else unit
+    for _ in range(40):
+        bottom, top = reach[0] - 0.06 * span, reach[1] + 0.06 * span
+        if reach[0] >= 0:
+            bottom = max(bottom, 0.0)
+        if unit.name == "share" and reach[1] <= 1:
+            top = min(top, 1.02)
+        locator = MaxNLocator(nbins=most, steps=[1, 2, 5, 10], integer=unit is COUNT)
+        ticks = locator.tick_values(bottom, top)
+        ticks = ticks[(ticks >= bottom) & (ticks <= top)]
+        # What arithmetic leaves of a zero would be written as 0.00.
+        ticks[np.abs(ticks) < span * 1e-9] = 0.0
+        labels = [write(on_axis, tick, currency) for tick in ticks]
+        if len(set(labels)) == len(labels) > 1:
+            break
+        # Differences finer than the unit is written are not worth a tick, nor a dramatic line.
+        reach = (max(reach[0] - span, min(reach[0], 0.0)), reach[1] + span)
+        span = reach[1] - reach[0]
+    return Scale(bottom, top, ticks, labels, note)
+
+
+# Paper
+
+
+def sheet(title: str, subtitle: str, body: float, notes: Iterable[str] = ()) -> Figure:
+    """Lay out a page: title and question above, notes beneath, `body` inches between."""
+    head = textwrap.wrap(drawable(clean(subtitle, 400)), 92) if subtitle else []
+    foot = [line for note in notes if note for line in textwrap.wrap(drawable(note), 98)]
+    above, below = 0.42 + 0.19 * len(head), 0.08 + 0.175 * len(foot)
+    width, height = 7.2, above + body + below
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    figure.set_layout_engine("constrained", rect=(0.01, below / height, 0.98, body / height))
+    figure.text(0.015, 1 - 0.1 / height, name(title, 60), va="top", size=13, weight="bold")
+    figure.text(
+        0.015, 1 - 0.38 / height, "\n".join(head), va="top", color=GREY, size=10, linespacing=1.3
+    )
+    figure.text(
+        0.015, 0.07 / height, "\n".join(foot), va="bottom", color=GREY, size=9.5, linespacing=1.3
+    )
+    return figure
+
+
+def nothing(title: str, subtitle: str, reason: str, data: pd.DataFrame) -> Chart:
+    """Say in words why there is no picture."""
+    figure = sheet(title, subtitle, 1.2)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    words = textwrap.fill(drawable(reason), 70)
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY, size=11)
+    return Chart(figure, f"{clean(title, 60)}: {reason}", data)
+
+
+def why_missing(frame: pd.DataFrame) -> str:
+    """Say how many of a frame's values are missing, and why the first of them is."""
+    missing = frame[frame["value"].isna()]
+    if not len(missing):
+        return ""
+    reason = clean(missing["missing_because"].iloc[0] or "no reason is given", 120)
+    if len(missing) == 1:
+        return f"No value in {missing['period'].iloc[0]}: {reason}."
+    return f"{len(missing)} of {len(frame)} values are missing; the first: {reason}."
+
+
+def rows(figure: Figure, names: Iterable[object], header: bool = False) -> Axes:
+    """Make axes with one named row each, top to bottom, and no scale of their own."""
+    axes = figure.subplots()
+    written = [name(each) for each in names]
+    axes.set_yticks(range(len(written)), labels=written)
+    axes.set_ylim(len(written) - 0.45, -1.3 if header else -0.55)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_visible(False)
+    return axes
+
+
+def columns(axes: Axes, *written: tuple[str, Sequence[str], str]) -> None:
+    """Write columns of figures right of the rows: a heading, the texts, their weight."""
+    right = 6.0
+    for heading, texts, weight in written:
+        right += 12 + 6.9 * max(map(len, [heading, *texts]))
+        for place, text in [(-0.95, heading), *enumerate(texts)]:
+            axes.annotate(
+                text,
+                (1, place),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(right, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center_baseline",
+                weight="normal" if place < 0 else weight,
+                color=GREY if place < 0 else None,
+                annotation_clip=False,
+            )
+
+
+def write_in_row(axes: Axes, place: float, reason: str) -> None:
+    """Write in a row's place why it has no mark."""
+    axes.text(
+        0.01,
+        place,
+        name(reason, 50),
+        transform=axes.get_yaxis_transform(),
+        va="center_baseline",
+        color=GREY,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )
+
+
+def ask_for(frame: pd.DataFrame, chart: str, *needed: str) -> None:
+    """Refuse a frame that lacks a column."""
+    absent = [column for column in needed if column not in frame.columns]
+    if absent:
+        raise RequestError(
+            f"{chart}() needs the columns {', '.join(needed)}; the frame lacks {', '.join(absent)}."
+        )

@@ -1,0 +1,314 @@
+"""How did it move? A figure over its periods."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from revops_kit.charts import page
+from revops_kit.charts.page import BLUE, GREEN, GREY, PURPLE, VERMILION, Chart, Scale
+
+if TYPE_CHECKING:
+    from revops_kit.kpi import Result
+
+# Colour never stands alone: each line has its own marker too.
+MARKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
+PANELS = 9  # segments that are shown
+ACROSS = 3  # panels in a row
+MARKED = 40  # periods up to which each has a marker
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+Lines = dict[str, pd.DataFrame]
+
+
+@page.style()
+def trend(result: "Result", target: float | None = None) -> Chart:
+    """Draw how a figure moved over its periods, with its interval as a band.
+
+    A partial period is hollow and dashed, a missing one is a gap. Up to four segments are lines in
+    one picture, up to nine have a panel each; of more, those with the largest `n` are shown and
+    the rest are counted in a note.
+
+    Parameters
+    ----------
+    result
+        A KPI over periods, split by a column or not.
+    target
+        Drawn as a line across, in the KPI's unit.
+    """
+    kpi, by = result.kpi, result.by
+    write = partial(page.write, kpi.unit, currency=result.currency)
+    title = f"{kpi.title} by {page.clean(by)}" if by else kpi.title
+    frame, hidden = page.largest(page.measured(result.frame), by, PANELS)
+    shown = [*filter(None, ["period", by]), "value", "low", "high", "n", "is_partial"]
+    data = frame[shown].reset_index(drop=True)
+    if frame["value"].isna().all():
+        reason = page.why_missing(frame) or "There are no periods to draw."
+        return page.nothing(title, page.caption(kpi), reason, data)
+
+    places = _places(frame)
+    grid = _with_gaps(places.to_numpy())
+    lines = {
+        segment: rows.set_index(rows["period"].map(places)).reindex(grid)
+        for segment, rows in (frame.groupby(by, sort=False, dropna=False) if by else [("", frame)])
+    }
+    aim = [] if target is None else [target]
+    scale = page.scale(
+        kpi.unit, result.currency, [*frame["value"], *aim], [*frame["low"], *frame["high"]]
+    )
+    unfinished = frame.loc[frame["is_partial"] & frame["value"].notna(), "period"].unique()
+    in_panels = len(lines) > len(MARKS)
+    notes = [
+        f"Hollow and dashed: {', '.join(unfinished)} is partial, with data to {result.as_of}."
+        if len(unfinished)
+        else "",
+        f"Dotted: the target, {write(target)}." if aim and in_panels else "",
+        page.why_missing(frame),
+        scale.note,
+        hidden,
+    ]
+    height = 1.7 * math.ceil(len(lines) / ACROSS) + 0.4 if in_panels else 3.0
+    figure = page.sheet(title, page.caption(kpi), height, notes)
+    draw = _draw_panels if in_panels else _draw_together
+    draw(figure, lines, places, scale, target, write)
+    return Chart(figure, _words(title, frame, lines, write, target), data)
+
+
+def _draw_together(
+    figure: Figure,
+    lines: Lines,
+    places: pd.Series,
+    scale: Scale,
+    target: float | None,
+    write: Callable[[float], str],
+) -> None:
+    """Draw all lines in one picture, each named at its end."""
+    axes = figure.subplots()
+    ends = []
+    shade = 0.13 if len(lines) == 1 else 0.08
+    for (segment, line), (colour, marker) in zip(lines.items(), MARKS, strict=False):
+        _draw_line(axes, line, colour, marker if len(places) <= MARKED else "", shade)
+        last = line["value"].last_valid_index()
+        if last is not None:
+            words = [page.name(segment)] if segment else []
+            ends.append((last, line["value"][last], [*words, _last_value(line, write)], colour))
+    if target is not None:
+        axes.axhline(target, color=GREY, linewidth=1.2, linestyle=":")
+        ends.append((places.iloc[-1], target, [f"target {write(target)}"], GREY))
+    scale.apply_to(axes.yaxis)
+    _mark_periods(axes, places, _every(len(places)))
+    _name_ends(axes, ends)
+
+
+def _draw_panels(
+    figure: Figure,
+    lines: Lines,
+    places: pd.Series,
+    scale: Scale,
+    target: float | None,
+    write: Callable[[float], str],
+) -> None:
+    """Draw each line in a panel of its own, on one scale, with the others in grey behind it."""
+    down = math.ceil(len(lines) / ACROSS)
+    panels = figure.subplots(down, ACROSS, sharex=True, sharey=True).ravel()
+    for panel, (segment, line) in zip(panels, lines.items(), strict=False):
+        for other in lines.values():
+            panel.plot(other.index, other["value"], color="#D4D4D4", linewidth=0.8, zorder=1)
+        _draw_line(panel, line, BLUE, "")
+        if target is not None:
+            panel.axhline(target, color=GREY, linewidth=1.2, linestyle=":")
+        panel.set_title(page.name(segment, 20), weight="bold", pad=17)
+        panel.annotate(
+            _last_value(line, write) or "no value",
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(0, 4),
+            textcoords="offset points",
+        )
+    scale.apply_to(panels[0].yaxis)
+    _mark_periods(panels[0], places, np.unique([0, len(places) - 1]))
+    for panel in panels[len(lines) :]:
+        panel.set_axis_off()
+    # Where the last row is not full, the panel above carries the periods.
+    for panel in panels[len(lines) - ACROSS : len(lines)]:
+        panel.tick_params(labelbottom=True)
+        # The outermost labels lean inwards, away from the neighbours'.
+        panel.get_xticklabels()[0].set_ha("left")
+        panel.get_xticklabels()[-1].set_ha("right" if len(places) > 1 else "left")
+
+
+def _draw_line(
+    axes: Axes, line: pd.DataFrame, colour: str, marker: str, shade: float = 0.13
+) -> None:
+    """Draw one line: band, whole periods, partial ones, and points that have no neighbour."""
+    value, unfinished = line["value"], line["is_partial"].eq(True)
+    opening = unfinished | unfinished.shift(-1, fill_value=False)
+    if line["low"].notna().any():
+        axes.fill_between(
+            line.index, line["low"], line["high"], color=colour, alpha=shade, linewidth=0
+        )
+    axes.plot(value.mask(unfinished), color=colour, marker=marker, label="value")
+    axes.plot(value.where(opening), color=colour, linestyle=(0, (1.6, 1.3)), label="opening")
+    lonely = value.notna() & value.shift().isna() & value.shift(-1).isna()
+    axes.plot(value.where(lonely & ~unfinished), color=colour, marker="o", linestyle="none")
+    axes.vlines(line.index[lonely], line["low"][lonely], line["high"][lonely], color=colour)
+    axes.plot(
+        value.where(unfinished),
+        color=colour,
+        marker=marker or "o",
+        markersize=7,
+        markerfacecolor="white",
+        markeredgewidth=1.6,
+        linestyle="none",
+        label="partial",
+    )
+
+
+def _last_value(line: pd.DataFrame, write: Callable[[float], str]) -> str:
+    """Write a line's last value, and of which period it is when not of the last."""
+    known = line.dropna(subset="value")
+    if not len(known):
+        return ""
+    last = known.iloc[-1]
+    state = " partial" if last["is_partial"] else ""
+    early = "" if known.index[-1] == line.index[-1] else f" in {last['period']}"
+    return write(last["value"]) + early + state
+
+
+def _name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> None:
+    """Write names and values right of the lines, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    wanted = np.array([(value - low) / (high - low) for _, value, _, _ in ends])
+    sizes = np.array([0.02 + 0.065 * len(words) for _, _, words, _ in ends])
+    for (place, value, words, colour), level in zip(ends, _apart(wanted, sizes), strict=True):
+        axes.annotate(
+            "\n".join(words),
+            (place, value),
+            xytext=(1.03, level),
+            textcoords="axes fraction",
+            va="center",
+            color=colour,
+            weight="bold" if len(ends) == 1 else "normal",
+            linespacing=1.05,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.7,
+                "shrinkB": 5,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def _apart(wanted: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Move the middles of labels, between 0 and 1, as far as needed for none to overlap.
+
+    Examples
+    --------
+    >>> _apart(np.array([0.95, 0.9, 0.1]), np.array([0.2, 0.2, 0.2])).round(2).tolist()
+    [1.0, 0.8, 0.1]
+    """
+    order = np.argsort(wanted, kind="stable")
+    moved = wanted[order]
+    gaps = (sizes[order][1:] + sizes[order][:-1]) / 2
+    for place, gap in enumerate(gaps):
+        moved[place + 1] = max(moved[place + 1], moved[place] + gap)
+    moved[-1:] = np.minimum(moved[-1:], 1.0)
+    for place in reversed(range(len(gaps))):
+        moved[place] = min(moved[place], moved[place + 1] - gaps[place])
+    found = np.empty_like(moved)
+    found[order] = moved
+    return found
+
+
+def _places(frame: pd.DataFrame) -> pd.Series:
+    """Find each period's place on the axis: the days from the first, or 0 for `all`."""
+    starts = frame.drop_duplicates("period").set_index("period")["start"].sort_values(kind="stable")
+    if starts.isna().any():
+        return pd.Series(np.arange(len(starts), dtype=float), index=starts.index)
+    return (starts - starts.min()).dt.days.astype(float)
+
+
+def _with_gaps(places: np.ndarray) -> np.ndarray:
+    """Add a place wherever a period is absent, so that no line leads over it.
+
+    Examples
+    --------
+    >>> _with_gaps(np.array([0.0, 31.0, 59.0, 120.0])).tolist()
+    [0.0, 31.0, 59.0, 87.0, 120.0]
+    """
+    steps = np.diff(places)
+    wide = steps > 1.5 * steps.min(initial=np.inf)
+    return np.sort(np.append(places, places[:-1][wide] + steps.min(initial=np.inf)))
+
+
+def _mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
+    """Write some of the periods beneath the axis, and the year where it changes."""
+    labels, written = [], ""
+    for period in places.index[marked]:
+        year, _, part = page.clean(period).partition("-")
+        month = MONTHS[int(part) - 1] if part in {f"{m:02}" for m in range(1, 13)} else part
+        # Without its second line a label would hang a pixel higher than its neighbours.
+        labels.append(f"{month or year}\n{year if part and year != written else ''}")
+        written = year
+    axes.set_xticks(places.iloc[marked], labels=labels)
+    room = max(places.iloc[-1] * 0.02, 0.5)
+    axes.set_xlim(-room, places.iloc[-1] + room)
+
+
+def _every(count: int) -> np.ndarray:
+    """Choose which of `count` periods are written out: the last, and others at even distances.
+
+    Examples
+    --------
+    >>> _every(7).tolist(), _every(24).tolist()
+    ([0, 1, 2, 3, 4, 5, 6], [2, 5, 8, 11, 14, 17, 20, 23])
+    """
+    step = next((step for step in (1, 2, 3, 6, 12, 13, 26, 52) if count <= 8 * step), count)
+    return np.arange(count)[::-1][::step][::-1]
+
+
+def _words(
+    title: str,
+    frame: pd.DataFrame,
+    lines: Lines,
+    write: Callable[[float], str],
+    target: float | None,
+) -> str:
+    """Tell the trend in a sentence or two: where it stands, from where, and between what."""
+    order = frame.sort_values("start", kind="stable")
+    first, final = order["period"].iloc[[0, -1]]
+    span = f"{title}, {first if first == final else f'{first} to {final}'}"
+    aim = "" if target is None else f" The target is {write(target)}."
+    if len(lines) > 1:
+        ends = (
+            f"{page.clean(segment)} {_last_value(line, write) or 'no value'}"
+            for segment, line in lines.items()
+        )
+        return f"{span}, last values: {'; '.join(ends)}.{aim}"
+    known = order.dropna(subset="value")
+    last, low, high = (
+        known.iloc[-1],
+        known.loc[known["value"].idxmin()],
+        known.loc[known["value"].idxmax()],
+    )
+    state = " (partial)" if last["is_partial"] else ""
+    between = (
+        ""
+        if math.isnan(last["low"])
+        else f", between {write(last['low'])} and {write(last['high'])}"
+    )
+    missing = len(order) - len(known)
+    now = f"{write(last['value'])} in {last['period']}{state}{between}"
+    if len(order) == 1:
+        return f"{title}: {now}.{aim}"
+    return (
+        f"{span}: {now}. Lowest {write(low['value'])} in {low['period']}, highest {write(high['value'])} in "
+        f"{high['period']}{f', {missing} missing' if missing else ''}.{aim}"
+    )

@@ -1,0 +1,108 @@
+"""Deals as several KPIs need them: who was won, how long it took, what was open when."""
+
+import ibis
+import ibis.expr.types as ir
+
+from revops_kit.periods import Periods
+from revops_kit.tables import Tables
+
+HISTORY = ("amount", "expected_close", "forecast_category", "stage")
+
+
+def decided(tables: Tables) -> ir.Table:
+    """Pick the deals that were won or lost."""
+    deals = tables.opportunities
+    return deals.filter(deals.outcome != "open")
+
+
+def won(tables: Tables) -> ir.Table:
+    """Pick the deals that were won."""
+    deals = tables.opportunities
+    return deals.filter(deals.outcome == "won")
+
+
+def first_wins(tables: Tables) -> ir.Table:
+    """Pick the win by which each customer became one; expansions and renewals are none.
+
+    Returns
+    -------
+    Table, one row per new customer
+        The columns of `opportunities`, and `customer`: the account, else the lead, else the deal.
+    """
+    deals = won(tables)
+    deals = deals.filter(deals.type.isnull() | (deals.type == "new"))
+    # Keys of different tables may look alike, so each says where it is from.
+    customer = ibis.coalesce(
+        "account " + deals.account_id, "lead " + deals.lead_id, "deal " + deals.opportunity_id
+    )
+    deals = deals.mutate(customer=customer)
+    order = [deals.closed_at.isnull(), deals.closed_at, deals.opportunity_id]
+    ranked = deals.mutate(_rank=ibis.row_number().over(group_by="customer", order_by=order))
+    return ranked.filter(ranked._rank == 0).drop("_rank")
+
+
+def with_cycle(tables: Tables, deals: ir.Table) -> ir.Table:
+    """Say how many days a deal took: from first contact, or from the day it was opened.
+
+    Returns
+    -------
+    Table
+        The deals, with `cycle_started_on` (date) and `days` (whole calendar days; negative
+        where the source says that it ended before it began, missing without a start).
+    """
+    start = deals.opened_at.cast("date")
+    if tables.policies.cycle_start == "lead" and tables.has("leads", "created_at"):
+        leads = tables.leads.select("lead_id", "created_at")
+        leads = leads.rename(_lead="lead_id", _contact="created_at")
+        deals = deals.left_join(leads, deals.lead_id == leads._lead)
+        start = ibis.coalesce(deals._contact.cast("date"), deals.opened_at.cast("date"))
+    timed = deals.mutate(cycle_started_on=start)
+    days = timed.closed_at.cast("date").delta(timed.cycle_started_on, unit="day")
+    return timed.mutate(days=days).drop(*(each for each in ("_lead", "_contact") if each in timed))
+
+
+def open_at(tables: Tables, periods: Periods, *, ahead: bool = False) -> ir.Table:
+    """Pick the deals that were open when each period ended.
+
+    A deal of which nobody wrote down when it was opened is open at the last day known, and of
+    earlier days nothing can be said.
+
+    Returns
+    -------
+    Table, one row per open deal and period
+        The columns of `opportunities`, with `period`, `starts` and `ends`.
+    """
+    deals = periods.snapshots(tables.opportunities, ahead=ahead)
+    opened, closed = deals.opened_at.cast("date"), deals.closed_at.cast("date")
+    is_now = deals.ends == periods.known_until
+    begun = (opened < deals.ends) | (opened.isnull() & is_now)
+    running = (deals.outcome == "open") | (closed >= deals.ends)
+    return deals.filter(begun & running)
+
+
+def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
+    """Give deals the amount, expected close, category and stage they had at `ends`.
+
+    A CRM overwrites these; where `stage_changes` kept them, they are put back.
+    """
+    kept = [name for name in HISTORY if tables.has("stage_changes", name)]
+    if not kept or not tables.has("stage_changes", "changed_at"):
+        return deals
+    changes = tables.stage_changes
+    named = {f"_{name}": changes[name] for name in kept}
+    changes = changes.select(_deal="opportunity_id", _at="changed_at", **named)
+    moments = deals.select("period", "ends", "opportunity_id").distinct()
+    seen = moments.inner_join(
+        changes,
+        [moments.opportunity_id == changes._deal, changes._at.cast("date") < moments.ends],
+    )
+    # The order of equal moments is settled by what was written, so that every engine agrees.
+    order = [seen._at.desc(), *(seen[name].desc() for name in named)]
+    rank = ibis.row_number().over(group_by=["period", "opportunity_id"], order_by=order)
+    latest = seen.mutate(_rank=rank).filter(lambda each: each._rank == 0)
+    latest = latest.select("_deal", *named, _period="period")
+    joined = deals.left_join(
+        latest, [deals.opportunity_id == latest._deal, deals.period == latest._period]
+    )
+    put_back = {name: ibis.coalesce(joined[f"_{name}"], joined[name]) for name in kept}
+    return joined.mutate(**put_back).drop("_deal", "_period", *named)

@@ -1,0 +1,56 @@
+"""Gross revenue retention: what is left of the start's revenue, growth not counted."""
+
+import ibis.expr.types as ir
+
+from revops_kit import recurring
+from revops_kit.kpi import Kpi, ratio
+from revops_kit.kpis.churn import choices
+from revops_kit.periods import Periods
+from revops_kit.tables import Tables
+from revops_kit.units import SHARE
+
+
+def rows(tables: Tables, periods: Periods) -> ir.Table:
+    """Pick the customers of each period's start, with what they paid then and what is left of it.
+
+    Parameters
+    ----------
+    tables
+        Needs `subscriptions`.
+    periods
+        Each customer is looked at in every period; a year is usual.
+
+    Returns
+    -------
+    Table, one row per period and customer
+        The columns of `recurring.movements`, with `period`, `numerator` (MRR at the end, at most
+        that of the start) and `denominator` (MRR at the start).
+
+    Examples
+    --------
+    >>> from revops_kit.samples import tiny
+    >>> kept = rows(tiny(), Periods("2026-09")).order_by("customer")
+    >>> kept.select("numerator", "denominator").to_pandas().values.tolist()
+    [[500.0, 500.0], [0.0, 300.0], [200.0, 200.0]]
+    """
+    customers = recurring.movements(tables, periods)
+    kept = customers.filter(customers.start_mrr > 0)
+    left = kept.start_mrr - kept.churn - kept.contraction
+    return kept.mutate(numerator=left, denominator=kept.start_mrr)
+
+
+gross_revenue_retention = Kpi(
+    name="gross_revenue_retention",
+    title="Gross revenue retention",
+    question="How much of the revenue we had is left, growth not counted?",
+    formula="(MRR at the start − churned − contraction MRR) / MRR at the start",
+    unit=SHARE,
+    better="higher",
+    counts="customers",
+    empty="no recurring revenue ran at the start",
+    needs={"subscriptions": ("started_on", "ended_on", "mrr")},
+    policies=("grain",),
+    rows=rows,
+    summary=ratio,
+    notes=choices,
+)

@@ -1,0 +1,142 @@
+"""One notebook run by Papermill, in a kernel that is this very Python."""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
+
+import papermill
+import zmq
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
+from nbclient.exceptions import CellTimeoutError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from traitlets import default
+
+from revops_kit import errors
+from revops_kit.errors import ReportError
+from revops_kit.report.parameters import cells_of, source_of
+
+# Without a handler Python prints to stderr what Papermill logs of a failure, traceback and all.
+logging.getLogger("papermill").addHandler(logging.NullHandler())
+
+ENVIRONMENT = {
+    # Left to itself matplotlib takes MPLBACKEND of whoever started us, and the charts are lost.
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    # Notebooks run side by side; a thread for every core in each only makes them wait.
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class ThisPython(KernelSpecManager):
+    """Answer to every kernel name with the running Python, whatever else is installed."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Describe a kernel of the running Python."""
+        return KernelSpec(
+            argv=[
+                sys.executable,
+                *("-m", "ipykernel_launcher", "-f", "{connection_file}"),
+                "--HistoryManager.enabled=False",
+            ],
+            name=kernel_name,
+            display_name="Python",
+            language="python",
+            env=ENVIRONMENT,
+            metadata={"supported_encryption": "curve"},
+        )
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel of the running Python that `kill_all` finds."""
+
+    alive: ClassVar[WeakSet["Kernel"]] = WeakSet()
+
+    @default("kernel_spec_manager")
+    def _this_python(self) -> KernelSpecManager:
+        return ThisPython(parent=self)
+
+    @default("transport_encryption")
+    def _encrypted(self) -> str:
+        return "auto" if zmq.has("curve") else "disabled"
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: object) -> None:
+        await super()._async_launch_kernel(kernel_cmd, **kw)
+        Kernel.alive.add(self)
+
+
+def kill_all() -> None:
+    """Kill every kernel, with the processes that it started."""
+    for kernel in list(Kernel.alive):
+        process = getattr(kernel.provisioner, "process", None)
+        if process and process.poll() is None:
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+
+def execute(
+    notebook: Path, output: Path, parameters: dict, workdir: Path, cell_timeout: int
+) -> NotebookNode:
+    """Run a notebook and keep it at `output`, as far as it got.
+
+    Raises
+    ------
+    ReportError
+        A cell failed, ran too long or took the kernel with it.
+    """
+    try:
+        return papermill.execute_notebook(
+            # Papermill takes braces in a path for places to fill in.
+            _without_braces(notebook),
+            _without_braces(output),
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=Kernel,
+            shutdown_kernel="immediate",
+            execution_timeout=cell_timeout,
+            # Not `cwd`, which changes the directory of this process and so of the other threads.
+            resources={"metadata": {"path": str(workdir)}},
+        )
+    except PapermillExecutionError as error:
+        raise ReportError(_told(error)) from None
+    except CellTimeoutError:
+        raise ReportError(
+            f"Cell [{_last_begun(output)}] ran longer than {cell_timeout} seconds."
+        ) from None
+    # jupyter_client has no error of its own for a kernel that does not start.
+    except RuntimeError:
+        raise ReportError(
+            f"The kernel died in cell [{_last_begun(output)}] (killed, or out of memory?)."
+        ) from None
+    finally:
+        # Each thread has got one from nbclient, which leaves it open.
+        ensure_event_loop().close()
+
+
+def _told(error: PapermillExecutionError) -> str:
+    """Say which cell failed and how, with the message only of errors that hold no values."""
+    ours = issubclass(getattr(errors, error.ename, object), errors.RevopsError)
+    told = f": {error.evalue}" if ours else "."
+    return f"Cell [{error.exec_count}] failed with {error.ename}{told}"
+
+
+def _last_begun(notebook: Path) -> int:
+    """Count the cells begun, which is the number that JupyterLab shows beside the last of them."""
+    return sum(
+        bool(cell["metadata"]["papermill"]["start_time"] and source_of(cell).strip())
+        for cell in cells_of(notebook)
+        if cell["cell_type"] == "code"
+    )
+
+
+def _without_braces(path: Path) -> str:
+    return str(path).replace("{", "{{").replace("}", "}}")

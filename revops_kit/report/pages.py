@@ -1,0 +1,204 @@
+"""Pages: an executed notebook, or the list of a run's reports, as one self-contained HTML file."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mistune
+from bs4 import BeautifulSoup, Tag
+from markupsafe import Markup
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
+
+from revops_kit.report.sanitize import sanitize, text_of, visible
+
+TEMPLATE = Path(__file__).parent / "template"
+NUMBER = re.compile(
+    r"[\s$€£¥₹+−–-]*\d[\d,.\s\u202f]*\s*(%|pp|k|M|bn|days?|a day)?\s*|[–-]|nan|NaN|"
+)
+# `<Axes: title=…>` is for programmers.
+REPR = re.compile(r"<.*>|\[<.*>\]", re.S)
+# Not nbconvert's: that takes "$3 M against $2 M" for a formula.
+markdown = mistune.create_markdown(escape=False, plugins=["table", "strikethrough"])
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A line of the contents list."""
+
+    level: int
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says, taken from an executed notebook.
+
+    Attributes
+    ----------
+    title
+        The first heading of the first level.
+    question
+        What stands below it in the same cell.
+    headline
+        What the cell tagged `headline` shows.
+    body
+        Everything else, in the order of the notebook.
+    headings
+        The second and third level of the body, for the contents list.
+    """
+
+    title: str
+    question: Markup
+    headline: Markup
+    body: tuple[Markup, ...]
+    headings: tuple[Heading, ...]
+
+    @property
+    def headline_text(self) -> str | None:
+        """The headline without its markup, on one line."""
+        return text_of(self.headline) or None
+
+
+def read_report(notebook: NotebookNode, name: str) -> Report:
+    """Read what a report shows out of an executed notebook; code is not among it."""
+    title, question, headline = name, "", []
+    body: list[Tag] = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            part = _dress(markdown(cell.source))
+            first = part.find("h1")
+            if title == name and first:
+                title = " ".join(first.extract().get_text().split())
+                question = str(part)
+            else:
+                body.append(part)
+        elif cell.cell_type == "code":
+            section = _last_heading(body) or title
+            shown = list(_shown(cell.outputs, section))
+            (headline if "headline" in cell.metadata.get("tags", []) else body).extend(shown)
+    headings = tuple(_anchor(body))
+    return Report(
+        title=title,
+        question=Markup(question),
+        headline=Markup("".join(str(part) for part in headline)),
+        body=tuple(Markup(part) for part in body),
+        headings=headings,
+    )
+
+
+def write_report(notebook: NotebookNode, report: Report, context: Mapping[str, object]) -> str:
+    """Write the page of one report."""
+    return _fill("report.html.j2", notebook, report=report, **context)
+
+
+def write_index(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> str:
+    """Write the page over all reports; `entries` are those of `run.json`, by notebook."""
+    return _fill("index.html.j2", new_notebook(), entries=entries, **context)
+
+
+def _fill(template: str, notebook: NotebookNode, **resources: object) -> str:
+    exporter = TemplateExporter(template_paths=[str(TEMPLATE)], template_file=template)
+    exporter.environment.autoescape = True
+    exporter.environment.filters["duration"] = _duration
+    return exporter.from_notebook_node(notebook, resources=resources)[0]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def _shown(outputs: list[NotebookNode], section: str) -> Iterator[Tag]:
+    """Give what a reader sees of a cell's outputs: no errors, no warnings."""
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name == "stdout" and output.text.strip():
+                yield _element("pre", output.text, "stdout")
+        elif output.output_type in ("display_data", "execute_result"):
+            yield from _richest(output.data, output.metadata, section)
+
+
+def _richest(data: Mapping, metadata: Mapping, section: str) -> Iterator[Tag]:
+    if "text/html" in data:
+        yield _dress(data["text/html"])
+    elif "text/markdown" in data:
+        yield _dress(markdown(data["text/markdown"]))
+    elif picture := next((kind for kind in ("image/png", "image/jpeg") if kind in data), None):
+        about = metadata.get(picture, {})
+        alt = visible(str(about.get("alt") or f"Chart: {section}"))
+        figure = _element("figure", "", "chart")
+        source = f"data:{picture};base64,{''.join(data[picture].split())}"
+        size = {side: str(int(about[side])) for side in ("width", "height") if side in about}
+        figure.append(BeautifulSoup().new_tag("img", attrs={"src": source, "alt": alt, **size}))
+        yield figure
+    elif "text/plain" in data and not REPR.fullmatch(data["text/plain"].strip()):
+        text = data["text/plain"]
+        if text[:1] in "'\"":
+            yield _element("p", str(_unquoted(text)))
+        else:
+            yield _element("pre", text, "plain")
+
+
+def _unquoted(text: str) -> object:
+    """Undo the quotes of a cell that ends in a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _element(name: str, text: str, kind: str = "") -> Tag:
+    element = BeautifulSoup().new_tag(name, attrs={"class": kind} if kind else {})
+    if text:
+        element.string = visible(text)
+    return element
+
+
+def _dress(source: str) -> Tag:
+    """Sanitize HTML, let its tables scroll in their own box, and set their numbers right."""
+    part = BeautifulSoup(sanitize(source), "html.parser")
+    for number, table in enumerate(part.find_all("table"), start=1):
+        if "dataframe" in table.get("class", []):
+            del table["style"]
+            _align_numbers(table)
+        if "gt_table" in table.get("class", []):
+            del table.parent["style"]
+        caption = table.select_one("caption, .gt_title")
+        label = caption.get_text().strip() if caption else f"Table {number}"
+        # Without a tab stop, who has no mouse cannot scroll it.
+        box = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": label}
+        table.wrap(part.new_tag("div", attrs=box))
+    return part
+
+
+def _align_numbers(table: Tag) -> None:
+    """Mark the columns of a pandas frame that hold numbers only."""
+    rows = [row.find_all("td") for row in table.select("tbody tr")]
+    width = max(map(len, rows), default=0)
+    heads = [row.find_all("th")[-width:] for row in table.select("thead tr")]
+    for column in range(width):
+        cells = [row[column] for row in rows if column < len(row)]
+        if all(NUMBER.fullmatch(cell.get_text()) for cell in cells):
+            for cell in cells + [head[column] for head in heads if len(head) == width]:
+                cell["class"] = "number"
+
+
+def _last_heading(body: list[Tag]) -> str:
+    for part in reversed(body):
+        if headings := part.find_all(["h2", "h3"]):
+            return headings[-1].get_text().strip()
+    return ""
+
+
+def _anchor(body: list[Tag]) -> Iterator[Heading]:
+    """Give the headings of the body an id each, in order."""
+    headings = (heading for part in body for heading in part.find_all(["h2", "h3"]))
+    for number, heading in enumerate(headings, start=1):
+        text = " ".join(heading.get_text().split())
+        slug = re.sub(r"\W+", "-", text.casefold()).strip("-")
+        heading["id"] = f"{number}-{slug}"[:60]
+        yield Heading(int(heading.name[1]), heading["id"], text)

@@ -1,0 +1,90 @@
+"""Small tables to try things on: for examples, tests and a first look."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import ibis
+import pandas as pd
+
+from revops_kit.contracts import contract
+from revops_kit.periods import parse_date
+from revops_kit.sources import Health, Source
+from revops_kit.tables import TYPES, Policies, Tables
+
+
+def tables(
+    rows: Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame],
+    *,
+    as_of: str | dt.date | None = None,
+    policies: Policies | None = None,
+    con: ibis.BaseBackend | None = None,
+) -> Tables:
+    """Make tables of the contract from rows at hand.
+
+    Parameters
+    ----------
+    rows
+        Table → its rows; dates as text. Columns left out are absent, as in a source without
+        them.
+    as_of
+        The last day that is known; None for all there is.
+    con
+        The engine to put them into; a new DuckDB when left out.
+
+    Examples
+    --------
+    >>> made = tables({"leads": [{"lead_id": "1", "created_at": "2026-09-01"}]})
+    >>> made.has("leads", "created_at"), made.has("leads", "source")
+    (True, False)
+    """
+    con = con or ibis.duckdb.connect()
+    sources = {}
+    for name, given in rows.items():
+        frame = pd.DataFrame(given) if len(given) else pd.DataFrame(columns=list(contract(name).required))
+        promised = contract(name)
+        types = {}
+        for column in frame.columns:
+            kind = promised.columns[column].kind if column in promised.columns else "text"
+            types[column] = TYPES.get(kind, "float64")
+            if kind in ("date", "moment"):
+                frame[column] = pd.to_datetime(frame[column], format="ISO8601").astype("datetime64[us]")
+        kept = con.create_table(
+            f"sample_{name}_{len(con.list_tables())}",
+            ibis.memtable(frame).cast(types).to_pyarrow(),
+            temp=True,
+        )
+        sources[name] = Source(name, kept, Health(len(frame), 0, None, None))
+    day = parse_date(as_of) if as_of else None
+    return Tables(sources, day, policies or Policies())
+
+
+def tiny(as_of: str = "2026-09-30") -> Tables:
+    """Make a company of five deals, four leads and three customers.
+
+    Four deals closed in September 2026: the first and third were won, the second and fourth
+    lost; the fifth is open.
+    """
+    deals = [
+        #  key   outcome  opened        closed        amount   lead  region
+        ("1", "won", "2026-08-01", "2026-09-10", 12_000.0, "1", "EMEA"),
+        ("2", "lost", "2026-08-03", "2026-09-12", 8_000.0, "2", "EMEA"),
+        ("3", "won", "2026-08-20", "2026-09-20", 6_000.0, "3", "AMER"),
+        ("4", "lost", "2026-09-01", "2026-09-25", 9_000.0, None, "AMER"),
+        ("5", "open", "2026-09-05", None, 10_000.0, "4", "EMEA"),
+    ]
+    leads = [("1", "2026-07-20", "search"), ("2", "2026-07-30", "search"),
+             ("3", "2026-08-15", "referral"), ("4", "2026-09-01", "search")]
+    running = [("1", "A", "2025-01-01", None, 500.0), ("2", "B", "2025-03-01", "2026-09-15", 300.0),
+               ("3", "C", "2026-02-01", None, 200.0)]
+    columns = ("opportunity_id", "outcome", "opened_at", "closed_at", "amount", "lead_id", "region")
+    return tables(
+        {
+            "opportunities": pd.DataFrame(deals, columns=columns),
+            "leads": pd.DataFrame(leads, columns=("lead_id", "created_at", "source")),
+            "subscriptions": pd.DataFrame(
+                running,
+                columns=("subscription_id", "customer_id", "started_on", "ended_on", "mrr"),
+            ),
+        },
+        as_of=as_of,
+    )

@@ -1,0 +1,143 @@
+"""The door for data: files and databases become tables that keep their contract.
+
+A file is read as text, converted against the contract and kept as Parquet under `.revops/cache`,
+keyed by its content and its mapping, so that it is parsed once. A table of an engine stays where
+it is.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from revops_kit.contracts import TableContract
+from revops_kit.errors import SourceError
+from revops_kit.sources.health import Health, Problem
+from revops_kit.sources.spec import House, TableSpec
+
+__all__ = ["Health", "House", "Problem", "Source", "TableSpec", "open_source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that keeps its contract.
+
+    Attributes
+    ----------
+    table
+        Lazy; all its columns, as they are today.
+    health
+        How many rows count, which were left out and why.
+    """
+
+    name: str
+    table: ir.Table
+    health: Health
+
+
+def open_source(
+    table: TableContract,
+    spec: TableSpec,
+    house: House,
+    con: ibis.BaseBackend,
+    *,
+    is_embedded: bool,
+) -> Source:
+    """Open one table of a workspace.
+
+    Parameters
+    ----------
+    con
+        The engine. Tables from files are brought into it.
+    is_embedded
+        Whether it is the DuckDB in this process, which has no tables of its own.
+
+    Raises
+    ------
+    SourceError, ContractError
+        When it cannot be read, or lacks what it cannot do without.
+    """
+    if not spec.file and not is_embedded:
+        from revops_kit.sources.engine import from_engine
+
+        return Source(table.name, *from_engine(table, spec, con))
+    if spec.file:
+        path, health = _cached(table, spec, house)
+        if con.name == "duckdb":
+            return Source(table.name, con.read_parquet(path), health)
+        rows = pq.read_table(path)
+    else:
+        from revops_kit.sources.ingest import from_query
+
+        rows, health = from_query(table, spec, house)
+    return Source(table.name, con.create_table(f"revops_{table.name}", rows, temp=True), health)
+
+
+def _cached(table: TableContract, spec: TableSpec, house: House) -> tuple[Path, Health]:
+    """Find a file's table in the cache, or read the file and keep it there."""
+    kept = house.folder / ".revops" / "cache"
+    key = _key(table, spec, house)
+    path, record = kept / f"{table.name}-{key}.parquet", kept / f"{table.name}-{key}.json"
+    if path.exists() and record.exists():
+        return path, Health.from_record(json.loads(record.read_text("utf-8")))
+    from revops_kit.sources.ingest import from_file
+
+    rows, health = from_file(table, spec, house)
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        for old in kept.glob(f"{table.name}-*"):
+            old.unlink(missing_ok=True)
+        # The record comes last: a table without one is not taken for whole.
+        _write(path, lambda part: pq.write_table(rows, part, compression="zstd"))
+        _write(record, lambda part: part.write_text(json.dumps(health.as_record()), "utf-8"))
+    except OSError as error:
+        raise SourceError(
+            f"{kept} cannot be written ({error.strerror}): give the folder of revops.toml room "
+            f"and the right to write, for the tables read are kept there."
+        ) from None
+    return path, health
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place, and move it there when it is whole."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _key(table: TableContract, spec: TableSpec, house: House) -> str:
+    """Make a key of everything that a table depends on: contents, mapping, and our own code."""
+    digest = hashlib.blake2b(digest_size=12)
+    said = [
+        spec.model_dump_json(),
+        table.name,
+        house.timezone,
+        house.currency,
+        str(sorted(house.rates.items())),
+    ]
+    digest.update("\0".join([_code(), *said]).encode())
+    for file in [spec.file, *(lookup.file for lookup in spec.lookups.values())]:
+        path = house.folder / file
+        if path.is_file() and os.access(path, os.R_OK):
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Fingerprint the code that reads, so that a better reader reads again."""
+    package = Path(__file__).parent
+    files = [*sorted(package.glob("*.py")), package.parent / "contracts.py"]
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,0 +1,469 @@
+"""From a file's text to a table of the contract, with every row that is left out accounted for."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from revops_kit.contracts import Column, TableContract
+from revops_kit.errors import (
+    ContractError,
+    SourceError,
+    UnknownNameError,
+    WorkspaceError,
+    did_you_mean,
+)
+from revops_kit.sources import dates, files, money, values
+from revops_kit.sources.files import RawTable
+from revops_kit.sources.health import LINES_SHOWN, Health, Problem, where_at
+from revops_kit.sources.spec import ColumnSpec, House, Lookup, Reading, TableSpec
+from revops_kit.units import plural
+
+ARROW = {
+    "text": pa.string(),
+    "date": pa.date32(),
+    "moment": pa.timestamp("us"),
+    "money": pa.float64(),
+    "number": pa.float64(),
+    "share": pa.float64(),
+}
+# A bare sign stands for the company's own currency where it can.
+SIGNS = {
+    "$": ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "CLP", "COP", "ARS", "TWD"),
+    "kr": ("SEK", "NOK", "DKK", "ISK"),
+    "¥": ("JPY", "CNY"),
+}
+
+
+@dataclass
+class Sieve:
+    """Which rows of a source are left out, and why."""
+
+    file: str
+    lines: np.ndarray
+    out: np.ndarray = field(init=False)
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.out = np.zeros(len(self.lines), dtype=bool)
+
+    def reject(self, kind: str, column: str | None, rows: np.ndarray, reason: str) -> None:
+        """Leave out the rows at some positions."""
+        if len(rows):
+            self.out[rows] = True
+            self.tell(kind, column, self.lines[rows], reason)
+
+    def tell(self, kind: str, column: str | None, lines: np.ndarray, reason: str) -> None:
+        """Report lines without leaving them out."""
+        lines = sorted(int(line) for line in lines)
+        named = f"column {column!r} " if column else ""
+        message = f"{where_at(self.file, lines)}: {named}{reason}"
+        self.problems.append(Problem(kind, column, len(lines), tuple(lines[:LINES_SHOWN]), message))
+
+
+def from_file(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.Table, Health]:
+    """Read a file into a table of the contract.
+
+    Returns
+    -------
+    table
+        The rows that keep the contract: its columns, then those carried along.
+    health
+        What was left out, and why.
+
+    Raises
+    ------
+    SourceError
+        When the file cannot be read at all.
+    ContractError
+        When a column that the table cannot do without is missing, or undecidable.
+    """
+    return convert(table, spec, house, read(house.folder, spec.file, spec), Path(spec.file).name)
+
+
+def read(folder: Path, file: str, how: Reading) -> RawTable:
+    """Read a file of the workspace as it is."""
+    return files.read(
+        folder / file,
+        encoding=how.encoding,
+        separator=how.separator,
+        sheet=how.sheet,
+        skip_rows=how.skip_rows,
+    )
+
+
+def from_query(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.Table, Health]:
+    """Run a query of the embedded engine, and read its rows as a file's are read.
+
+    Paths in the query are relative to the workspace.
+    """
+    con = duckdb.connect()
+    con.execute("SET file_search_path = ?", [str(house.folder)])
+    try:
+        rows = con.sql(spec.query or f"SELECT * FROM {spec.table}").to_arrow_table()
+    except duckdb.Error as error:
+        raise SourceError(
+            f"[tables.{table.name}]: the query cannot be run: {_first_line(error)}"
+        ) from None
+    frame = rows.to_pandas(integer_object_nulls=True)
+    raw = RawTable(frame, np.arange(1, len(frame) + 1), [], [])
+    return convert(table, spec, house, raw, f"the query of {table.name}")
+
+
+def convert(
+    table: TableContract, spec: TableSpec, house: House, raw: RawTable, file: str
+) -> tuple[pa.Table, Health]:
+    """Turn a source's own columns into the contract's, and sieve its rows."""
+    numbers = pd.Series(np.arange(1, len(raw.frame) + 1).astype(str), dtype=object)
+    frame, lines, numbers, outside = _kept_by_where(spec, raw, numbers, table.name)
+    sieve = Sieve(file, lines)
+    for reject in raw.rejects:
+        sieve.tell("ragged", reject.column, np.array([reject.line]), reject.reason)
+    sieve.problems = _merged(sieve.problems, file)
+    origin = _origins(table, spec, list(frame.columns), file)
+    columns: dict[str, pd.Series] = {}
+    for name, how in origin.items():
+        declared = table.columns.get(
+            name, Column(name, "", "text", False, "", False, False, False, None, None, ())
+        )
+        columns[name] = _column(declared, how, frame, numbers, spec, house, sieve)
+    extras = [name for name in frame.columns if name not in origin]
+    for name in extras:
+        columns[name] = values.to_text(frame[name]).values
+    _convert_currencies(table, columns, house, sieve)
+    _check(table, columns, sieve)
+    _check_keys(table, columns, sieve)
+    if "outcome" in columns and "closed_at" in columns:
+        # A CRM writes the expected day into the close date of a deal that is still open.
+        columns["closed_at"] = columns["closed_at"].mask(columns["outcome"] == "open")
+    for name, lookup in spec.lookups.items():
+        _look_up(name, lookup, columns, house, sieve, table.name)
+    kept = ~sieve.out
+    arrow = _as_arrow(table, {name: each[kept] for name, each in columns.items()})
+    rejected = int(sieve.out.sum()) + len(raw.rejects)
+    if not len(raw.frame):
+        sieve.tell("empty", None, np.array([], dtype=int), "has a header and no rows")
+    elif not len(frame):
+        said = f"none of {plural(outside, 'row')} passes `where`: there are no {table.name}"
+        sieve.tell("note", None, np.array([], dtype=int), said)
+    for note in raw.notes:
+        sieve.tell("note", None, np.array([], dtype=int), note)
+    return arrow, _health(table, arrow, rejected, sieve.problems)
+
+
+def _kept_by_where(
+    spec: TableSpec, raw: RawTable, numbers: pd.Series, name: str
+) -> tuple[pd.DataFrame, np.ndarray, pd.Series, int]:
+    """Keep the rows that pass `where`; the last part says how many did not."""
+    if not spec.where:
+        return raw.frame, raw.lines, numbers, 0
+    source = pa.Table.from_pandas(raw.frame, preserve_index=False)
+    source = source.append_column("__row", pa.array(np.arange(len(raw.frame))))
+    con = duckdb.connect()
+    con.register("source", source)
+    try:
+        kept = con.sql(f"SELECT __row FROM source WHERE ({spec.where}) ORDER BY __row").fetchnumpy()
+    except duckdb.Error as error:
+        raise WorkspaceError(
+            f"[tables.{name}] where = … is not a condition on its columns: {_first_line(error)}"
+        ) from None
+    rows = np.asarray(kept["__row"], dtype=int)
+    return (
+        raw.frame.iloc[rows].reset_index(drop=True),
+        raw.lines[rows],
+        numbers.iloc[rows].reset_index(drop=True),
+        len(raw.frame) - len(rows),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """Take the sentence of a database's error, without the rows it may quote."""
+    return str(error).strip().splitlines()[0][:300]
+
+
+def _origins(
+    table: TableContract, spec: TableSpec, available: list[str], file: str
+) -> dict[str, ColumnSpec]:
+    """Say for each column of the result how it is made."""
+    origin: dict[str, ColumnSpec] = {}
+    for name in [*table.columns, *(each for each in spec.columns if each not in table.columns)]:
+        if spec.says_unavailable(name):
+            continue
+        how = spec.columns.get(name)
+        if how is None and name in available:
+            how = ColumnSpec(column=name)
+        if how is None:
+            continue
+        if how.column and how.column not in available:
+            raise ContractError(
+                f"{file}: there is no column {how.column!r} for {table.name}.{name}."
+                f"{did_you_mean(how.column, available)} Its columns: {', '.join(available)}."
+            )
+        if name not in table.columns and name != "currency":
+            free = [each for each in table.columns if each not in spec.columns]
+            if near := did_you_mean(name, free):
+                raise UnknownNameError("a column", name, table.columns, f"in {table.name}") from (
+                    ContractError(near)
+                )
+        origin[name] = how
+    for name in table.required:
+        if name not in origin:
+            raise ContractError(
+                f"{file}: {table.name} needs {name}, and no column is mapped to it. Write "
+                f'{name} = "…" under [tables.{table.name}.columns].'
+                f"{did_you_mean(name, available)} Its columns: {', '.join(available)}."
+            )
+    return origin
+
+
+def _column(
+    declared: Column,
+    how: ColumnSpec,
+    frame: pd.DataFrame,
+    numbers: pd.Series,
+    spec: TableSpec,
+    house: House,
+    sieve: Sieve,
+) -> pd.Series:
+    """Make one column, leaving out the rows that cannot be read."""
+    if how.generate:
+        return numbers
+    if how.value is not None:
+        raw = pd.Series([how.value] * len(frame), index=frame.index, dtype=object)
+    else:
+        raw = frame[how.column]
+    if how.map or how.default is not None:
+        raw = _mapped(values.to_text(raw).values, how)
+    named = how.column or declared.name
+    try:
+        converted = _converted(declared, raw, how, spec, house)
+    except ContractError as error:
+        raise ContractError(f"{sieve.file}: column {named!r}: {error}") from None
+    reasons: dict[str, list[int]] = {}
+    for row, reason in converted.rejected.items():
+        reasons.setdefault(reason, []).append(row)
+    for reason, rows in reasons.items():
+        sieve.reject("unreadable", named, np.array(rows), reason)
+    if isinstance(converted, money.Money):
+        _convert_signs(converted, named, house, sieve)
+    return converted.values
+
+
+def _mapped(text: pd.Series, how: ColumnSpec) -> pd.Series:
+    """Give values the meaning that the workspace says they have."""
+    folded = {key.casefold(): meaning for key, meaning in how.map.items()}
+    exact = text.map(how.map)
+    loose = text.str.casefold().map(folded)
+    other = text if how.default is None else pd.Series(how.default, index=text.index, dtype=object)
+    return exact.where(exact.notna(), loose.where(loose.notna(), other)).astype(object)
+
+
+def _converted(
+    declared: Column, raw: pd.Series, how: ColumnSpec, spec: TableSpec, house: House
+) -> values.Converted:
+    match declared.kind:
+        case "text":
+            return values.to_text(raw)
+        case "money":
+            return money.to_money(raw, spec.decimal, spec.thousands)
+        case "number" | "share":
+            return values.to_number(
+                raw, spec.decimal, spec.thousands, as_share=declared.kind == "share"
+            )
+        case kind:
+            convert = dates.to_dates if kind == "date" else dates.to_timestamps
+            return convert(
+                raw, timezone=house.timezone, format=how.format or None, dayfirst=spec.dayfirst
+            )
+
+
+def _convert_signs(amounts: money.Money, column: str, house: House, sieve: Sieve) -> None:
+    """Convert amounts written in another currency than the company's."""
+    written = amounts.currencies.fillna("")
+    for sign in set(written) - {""}:
+        rate = _rate(sign, house)
+        rows = np.flatnonzero((written == sign).to_numpy())
+        if rate is None:
+            sieve.reject("currency", column, rows, _no_rate(sign))
+        elif rate != 1:
+            amounts.values.iloc[rows] *= rate
+
+
+def _convert_currencies(
+    table: TableContract, columns: dict[str, pd.Series], house: House, sieve: Sieve
+) -> None:
+    """Convert the amounts of rows that name their currency in a column of its own."""
+    if "currency" not in columns:
+        return
+    written = columns["currency"].fillna("").str.strip().str.upper()
+    for code in set(written) - {""}:
+        rows = np.flatnonzero((written == code).to_numpy())
+        rate = _rate(code, house)
+        if rate is None:
+            sieve.reject("currency", "currency", rows, _no_rate(code))
+            continue
+        for name, declared in table.columns.items():
+            if declared.kind == "money" and name in columns and rate != 1:
+                columns[name] = columns[name].copy()
+                columns[name].iloc[rows] *= rate
+
+
+def _rate(code: str, house: House) -> float | None:
+    if code == house.currency or house.currency in SIGNS.get(code, ()):
+        return 1.0
+    return house.rates.get(code)
+
+
+def _no_rate(code: str) -> str:
+    shown = code if len(code) <= 3 else "another currency"
+    return f"is in {shown}, which [rates] does not name: write {shown} = … there"
+
+
+def _check(table: TableContract, columns: dict[str, pd.Series], sieve: Sieve) -> None:
+    """Leave out rows that fail the contract's own checks."""
+    import pandera.errors
+
+    for name in table.required:
+        empty = columns[name].isna().to_numpy() & ~sieve.out
+        sieve.reject("missing", name, np.flatnonzero(empty), "is empty, and the row needs it")
+    rest = np.flatnonzero(~sieve.out)
+    declared = {name: columns[name] for name in table.columns if name in columns}
+    frame = pd.DataFrame({name: each.iloc[rest].array for name, each in declared.items()})
+    schema = table.model.to_schema()
+    checked = schema.select_columns([name for name in schema.columns if name in frame])
+    for each in checked.columns.values():
+        each.dtype = None  # converted above; only the checks are left
+    try:
+        checked.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        failed = error.failure_cases.dropna(subset=["index"])
+        for (name, check), rows in failed.groupby(["column", "check"], sort=False):
+            where = rest[rows["index"].astype(int).to_numpy()]
+            sieve.reject("invalid", name, where, _rule(table.columns[name], check))
+
+
+def _rule(declared: Column, check: str) -> str:
+    if declared.allowed:
+        return (
+            f"is none of {', '.join(declared.allowed)}: say what its values mean with "
+            f"`map` and `default`"
+        )
+    low, high = declared.at_least, declared.at_most
+    if low is not None and high is not None:
+        return f"is not between {low:g} and {high:g}"
+    if low is not None:
+        return f"is below {low:g}"
+    return f"fails {check}"
+
+
+def _check_keys(table: TableContract, columns: dict[str, pd.Series], sieve: Sieve) -> None:
+    """Leave out rows that repeat the key of an earlier one."""
+    if not table.key:
+        return
+    rest = np.flatnonzero(~sieve.out)
+    frame = pd.DataFrame({name: each.iloc[rest].array for name, each in columns.items()})
+    again = frame.duplicated(list(table.key))
+    same = frame.duplicated()
+    key = ", ".join(table.key)
+    sieve.reject(
+        "duplicate", key, rest[(again & same).to_numpy()], "is in the file twice, row for row"
+    )
+    sieve.reject(
+        "duplicate",
+        key,
+        rest[(again & ~same).to_numpy()],
+        "repeats the key of an earlier row with other values: the earlier one counts",
+    )
+
+
+def _look_up(
+    name: str,
+    lookup: Lookup,
+    columns: dict[str, pd.Series],
+    house: House,
+    sieve: Sieve,
+    table: str,
+) -> None:
+    """Add the columns of a file of the company's own, and report what it does not know."""
+    if name not in columns:
+        raise UnknownNameError("a column", name, columns, f"in {table}")
+    raw = read(house.folder, lookup.file, lookup)
+    file = Path(lookup.file).name
+    if lookup.key not in raw.frame:
+        raise UnknownNameError("a column", lookup.key, raw.frame.columns, f"in {file}")
+    text = raw.frame.apply(lambda each: values.to_text(each).values)
+    text = text.dropna(subset=[lookup.key])
+    if text[lookup.key].duplicated().any():
+        raise ContractError(f"{file}: column {lookup.key!r} repeats values; a lookup needs a key.")
+    text = text.set_index(lookup.key)
+    for more in text.columns:
+        if more not in columns:
+            columns[more] = columns[name].map(text[more]).astype(object)
+    written = columns[name].fillna("")
+    strange = (written != "").to_numpy() & ~written.isin(text.index).to_numpy() & ~sieve.out
+    if strange.any():
+        rows = np.flatnonzero(strange)
+        missing = sorted(set(written[strange]))
+        near = [did_you_mean(each, text.index) for each in missing[:1]][0]
+        named = ", ".join(repr(each) for each in missing[:3])
+        sieve.tell(
+            "unmatched",
+            name,
+            sieve.lines[rows],
+            f"{plural(len(rows), 'row')} of {len(written):,} with {named} "
+            f"{'find' if len(rows) > 1 else 'finds'} no row in {file}.{near}",
+        )
+
+
+def _as_arrow(table: TableContract, columns: dict[str, pd.Series]) -> pa.Table:
+    arrays, names = [], []
+    for name, each in columns.items():
+        kind = ARROW[table.columns[name].kind] if name in table.columns else pa.string()
+        if kind == pa.date32():
+            array = pa.array(each.to_numpy("datetime64[D]"), type=kind, from_pandas=True)
+        else:
+            array = pa.array(each, type=kind, from_pandas=True)
+        arrays.append(array)
+        names.append(name)
+    return pa.table(arrays, names=names)
+
+
+def _health(
+    table: TableContract, arrow: pa.Table, rejected: int, problems: list[Problem]
+) -> Health:
+    def ends(names: list[str]) -> tuple[dt.date | None, dt.date | None]:
+        days = []
+        for name in names:
+            if name in arrow.column_names:
+                column = arrow[name].cast(pa.date32(), safe=False)
+                days += [day for day in pa.compute.min_max(column).as_py().values() if day]
+        return (min(days), max(days)) if days else (None, None)
+
+    planned = [each.name for each in table.columns.values() if each.planned]
+    oldest, newest = ends(list(table.happened))
+    return Health(len(arrow), rejected, oldest, newest, ends(planned)[1], tuple(problems))
+
+
+def _merged(problems: list[Problem], file: str) -> list[Problem]:
+    """Put rows with the same fault into one problem."""
+    groups: dict[tuple[str | None, str], list[Problem]] = {}
+    for each in problems:
+        reason = each.message.partition(": ")[2]
+        groups.setdefault((each.column, reason), []).append(each)
+    merged = []
+    for (column, reason), alike in groups.items():
+        lines = sorted(line for each in alike for line in each.lines)
+        merged.append(
+            Problem(
+                alike[0].kind,
+                column,
+                len(lines),
+                tuple(lines[:LINES_SHOWN]),
+                f"{where_at(file, lines)}: {reason}",
+            )
+        )
+    return merged

@@ -1,0 +1,205 @@
+"""Contracts: which customers renew, and for how long (shifted-beta-geometric)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import betaln
+
+from revops_kit.errors import StatisticsError
+from revops_kit.stats.checks import refuse
+from revops_kit.stats.lifetime.fitting import beta_rule, columns_of, maximise, refuse_one
+
+# Parameters that add up to this make churn as good as constant, and leave survival exact to 1e-8.
+CONSTANT = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftedBetaGeometric:
+    """Customers who each leave with their own fixed chance at every renewal, Beta(alpha, beta).
+
+    A customer who leaves at the first renewal has T = 1:
+    P(T = t) = B(alpha + 1, beta + t - 1) / B(alpha, beta), S(t) = B(alpha, beta + t) / B(alpha,
+    beta). Those who stay longer are those less likely to leave, so retention rises with tenure.
+
+    Attributes
+    ----------
+    alpha, beta
+        The mean chance of leaving in the first period is alpha / (alpha + beta).
+    loglik
+        Of the fit; in the units of the weights.
+    covariance
+        Of (alpha, beta), from the curvature of the log-likelihood; NaN at a limit. It holds for
+        numbers of customers, not for percent.
+    notes
+        What to tell the reader.
+
+    References
+    ----------
+    P. S. Fader and B. G. S. Hardie, "How to Project Customer Retention", Journal of Interactive
+    Marketing 21 (2007), 76-90.
+
+    Examples
+    --------
+    >>> model = ShiftedBetaGeometric(alpha=1, beta=1)
+    >>> model.survival([0, 1, 2, 3]).round(4).tolist()
+    [1.0, 0.5, 0.3333, 0.25]
+    """
+
+    alpha: float
+    beta: float
+    loglik: float = np.nan
+    covariance: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+    def survival(self, t: ArrayLike) -> np.ndarray:
+        """Give the share of new customers still there after t renewals; 1 at t = 0."""
+        t = np.asarray(t, dtype=float)
+        return np.exp(betaln(self.alpha, self.beta + t) - betaln(self.alpha, self.beta))
+
+    def derl(self, n: int, discount: float) -> float:
+        """Give the discounted expected residual lifetime of a customer, in periods.
+
+        Parameters
+        ----------
+        n
+            The renewal now due; the customer has made n - 1. That renewal counts in full, the one
+            after it is discounted once.
+        discount
+            Rate per period. At 0 the result is infinite if alpha ≤ 1.
+
+        References
+        ----------
+        P. S. Fader and B. G. S. Hardie, "Customer-Base Valuation in a Contractual Setting",
+        Marketing Science 29 (2010), 85-93, equation 6.
+
+        Examples
+        --------
+        >>> round(ShiftedBetaGeometric(3.8, 15.2).derl(n=1, discount=0.1), 2)
+        3.21
+        """
+        alpha, beta = self.alpha, self.beta + n - 1
+        if discount == 0:
+            return beta / (alpha - 1) if alpha > 1 else np.inf
+        # SciPy's hyp2f1 is NaN for much of the range, at (1, 6.2; 8.2; 1/1.002) for one. The mean
+        # of the sum over chances of leaving is the same number, and always there.
+        chance, weight = beta_rule(alpha, beta, nodes=256)
+        return float(weight @ ((1 - chance) * (1 + discount) / (discount + chance)))
+
+    def discounted_lifetime(self, periods: int, discount: float) -> float:
+        """Give the discounted periods that a new customer stays, of the first `periods`.
+
+        The first counts in full, as it is paid at the start: the sum of S(t) / (1 + discount)^t
+        for t = 0 … periods - 1. Times the margin of a period it is the value of a new customer.
+
+        Examples
+        --------
+        >>> round(ShiftedBetaGeometric(1, 1).discounted_lifetime(3, discount=0), 4)
+        1.8333
+        """
+        t = np.arange(periods)
+        return float(np.sum(self.survival(t) / (1 + discount) ** t))
+
+
+def fit_sbg(survivors: ArrayLike) -> ShiftedBetaGeometric:
+    """Fit the shifted-beta-geometric model to one cohort.
+
+    Parameters
+    ----------
+    survivors
+        How many (or what percent) are still there after 0, 1, 2, … renewals.
+
+    Examples
+    --------
+    The "regular" customers of Fader and Hardie (2007), of whom 63.1 % renewed once.
+
+    >>> model = fit_sbg([1000, 631, 468, 382, 326, 289, 262, 241])
+    >>> round(model.alpha, 3), round(model.beta, 3)
+    (0.704, 1.182)
+    """
+    alive = np.asarray(survivors, dtype=float)
+    if not (alive.ndim == 1 and alive.size > 1 and np.isfinite(alive).all() and alive[-1] >= 0):
+        raise StatisticsError("Survivors are two or more known numbers, none below 0.")
+    if (np.diff(alive) > 0).any():
+        raise StatisticsError("Survivors cannot grow from one period to the next.")
+    return _fit_sbg(left=-np.diff(alive), at_risk=alive[:-1])
+
+
+def fit_sbg_durations(
+    durations: ArrayLike, ended: ArrayLike, weights: ArrayLike | None = None
+) -> ShiftedBetaGeometric:
+    """Fit the shifted-beta-geometric model to customers of any age, each with a history.
+
+    Parameters
+    ----------
+    durations
+        Whole periods. Of one who left: how many they were a customer for, 1 and more (1: they did
+        not make the first renewal). Of one still there: how many renewals they have made, 0 and
+        more (0 tells nothing yet).
+    ended
+        True for those who left.
+    weights
+        How many customers have each history; one, when left out.
+
+    Examples
+    --------
+    >>> one_cohort = fit_sbg([100, 60, 45])
+    >>> same = fit_sbg_durations([1, 2, 2], [True, True, False], [40, 15, 45])
+    >>> bool(abs(same.alpha - one_cohort.alpha) < 1e-6)
+    True
+    """
+    ended = np.asarray(ended, dtype=bool)
+    periods, ended, weights = columns_of(weights, durations, ended)
+    refuse((periods < 0) | (periods != np.round(periods)), "a duration is whole periods")
+    refuse((ended > 0) & (periods < 1), "one who left was a customer for one period or more")
+    periods = periods.astype(int)
+    leaving = np.bincount(periods, weights * ended)[1:]
+    reaching = np.bincount(periods, weights)[1:]
+    return _fit_sbg(left=leaving, at_risk=np.cumsum(reaching[::-1])[::-1])
+
+
+def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
+    """Fit to the numbers who left in period 1, 2, … and who could have."""
+    left, at_risk = left[at_risk > 0], at_risk[at_risk > 0]
+    stayed, earlier = at_risk - left, np.arange(len(left))
+    refuse_one(at_risk.max(initial=0))
+    if left.sum() == 0:
+        raise StatisticsError("Nobody has left yet, so how long customers stay cannot be told.")
+    if stayed.sum() == 0:
+        raise StatisticsError("Everybody left in the first period: there is no lifetime to model.")
+    if len(left) < 2:
+        raise StatisticsError(
+            "Only one renewal has been seen. Two or more show how churn changes with tenure."
+        )
+    if left[1:].sum() == 0:
+        raise StatisticsError(
+            "Nobody left after the first period, so the model would keep the rest for ever."
+        )
+
+    # Of those at risk in period t, alpha / (alpha + beta + t - 1) leave.
+    def loglik(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        alpha, beta = parameters
+        all_, those_left = at_risk / (alpha + beta + earlier), left.sum() / alpha
+        value = left.sum() * np.log(alpha) + stayed @ np.log(beta + earlier)
+        value -= at_risk @ np.log(alpha + beta + earlier)
+        return value, np.array(
+            [those_left - all_.sum(), (stayed / (beta + earlier)).sum() - all_.sum()]
+        )
+
+    churn = left.sum() / at_risk.sum()
+    (alpha, beta), best = maximise(loglik, [2 * churn, 2 * (1 - churn)], at_risk[0])
+    constant = left.sum() * np.log(churn) + stayed.sum() * np.log1p(-churn)
+    if best - constant < 1e-6 + 1e-9 * abs(constant):
+        return ShiftedBetaGeometric(
+            alpha=churn * CONSTANT,
+            beta=(1 - churn) * CONSTANT,
+            loglik=float(constant),
+            covariance=np.full((2, 2), np.nan),
+            notes=(
+                f"Churn does not fall with tenure: the model is a constant {churn:.2%} a period.",
+            ),
+        )
+    common = (at_risk / (alpha + beta + earlier) ** 2).sum()
+    by_beta = (stayed / (beta + earlier) ** 2).sum()
+    information = np.array([[left.sum() / alpha**2 - common, -common], [-common, by_beta - common]])
+    return ShiftedBetaGeometric(alpha, beta, best, np.linalg.inv(information))

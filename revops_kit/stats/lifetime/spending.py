@@ -1,0 +1,105 @@
+"""What customers spend at a time (Gamma-Gamma)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma, gammaln
+
+from revops_kit.errors import StatisticsError
+from revops_kit.stats.checks import refuse
+from revops_kit.stats.lifetime.fitting import ALIKE, columns_of, grouped, maximise, refuse_one
+
+
+@dataclass(frozen=True)
+class GammaGamma:
+    """Customers who each spend around their own mean, whatever they buy how often.
+
+    A purchase is Gamma(p, ν) with ν of each customer Gamma(q, gamma); `gamma` is in the currency
+    of the data. `population_mean` is infinite where q ≤ 1.
+
+    References
+    ----------
+    P. S. Fader and B. G. S. Hardie, "The Gamma-Gamma Model of Monetary Value" (2013),
+    brucehardie.com/notes/025.
+    """
+
+    p: float
+    q: float
+    gamma: float
+    loglik: float = np.nan
+    notes: tuple[str, ...] = ()
+
+    @property
+    def population_mean(self) -> float:
+        """The mean spend per purchase of a customer of whom nothing is known."""
+        return self.p * self.gamma / (self.q - 1) if self.q > 1 else np.inf
+
+    def expected(self, x: ArrayLike, mean_value: ArrayLike) -> np.ndarray:
+        """Give the mean spend expected of a customer: their own, drawn towards everybody's.
+
+        Parameters are those of `fit_gamma_gamma`; where x is 0, mean_value does not matter.
+
+        Examples
+        --------
+        >>> round(float(GammaGamma(6.25, 3.74, 15.44).expected(2, 22.35)), 1)
+        24.7
+        """
+        x, mean_value = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, mean_value)))
+        spent = x * np.where(x > 0, mean_value, 0)
+        known = self.p * x + self.q - 1
+        return np.where(
+            known > 0, self.p * (self.gamma + spent) / np.maximum(known, 1e-300), np.inf
+        )
+
+
+def fit_gamma_gamma(
+    x: ArrayLike, mean_value: ArrayLike, weights: ArrayLike | None = None
+) -> GammaGamma:
+    """Fit the Gamma-Gamma model of spend per purchase.
+
+    Parameters
+    ----------
+    x
+        Purchases that the mean is taken over; those with 0 tell nothing and are left out.
+    mean_value
+        Mean spend per purchase, above 0 where x is.
+    weights
+        How many customers have each history; one, when left out.
+    """
+    x, spend, weights = columns_of(weights, x, mean_value)
+    refuse((x < 0) | (x != np.round(x)), "the number of purchases is whole, and 0 or more")
+    x, spend, weights = x[x > 0], spend[x > 0], weights[x > 0]
+    refuse(~(spend > 0), "the mean spend of one who bought is above 0")
+    x, spend, weights = grouped(weights, x, spend)
+    size = weights.sum()
+    refuse_one(size)
+    if spend.min() == spend.max():
+        raise StatisticsError("Every customer spends the same, so there is no spread to model.")
+    unit = np.average(spend, weights=weights)
+    spend = spend / unit
+    log_spent = np.log(x * spend)
+
+    def loglik(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        p, q, gamma = parameters
+        shape, total = p * x + q, gamma + x * spend
+        log_total = np.log(total)
+        value = gammaln(shape) - gammaln(p * x) - gammaln(q) - np.log(spend)
+        value += q * (np.log(gamma) - log_total) + p * x * (log_spent - log_total)
+        by_p = x * (digamma(shape) - digamma(p * x) + log_spent - log_total)
+        by_q = digamma(shape) - digamma(q) + np.log(gamma) - log_total
+        by_gamma = q / gamma - shape / total
+        return weights @ value, np.array([weights @ by for by in (by_p, by_q, by_gamma)])
+
+    (p, q, gamma), best = maximise(loglik, [2, 3, 1], size)
+    said = [
+        (p > ALIKE, "Every customer spends the same each time, as far as the data show."),
+        (q > ALIKE, "Customers do not differ in what they spend, as far as the data show."),
+        (q <= 1, "Spend is so uneven that its mean is infinite under the model."),
+        (
+            x.max() == 1,
+            "Nobody's mean is over two purchases: spread within and between is a guess.",
+        ),
+    ]
+    notes = tuple(text for holds, text in said if holds)
+    return GammaGamma(p, q, gamma * unit, best - size * np.log(unit), notes)

@@ -1,0 +1,122 @@
+"""Summaries: fold the rows of a KPI into a number with its uncertainty."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from revops_kit.stats import intervals
+from revops_kit.tables import Policies
+
+COLUMNS = ["value", "low", "high", "n", "numerator", "denominator"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A way to fold rows into a number with its uncertainty.
+
+    Attributes
+    ----------
+    aggregate
+        Rows and keys → one small lazy table, all that is fetched.
+    finish
+        That table as a frame, with its keys and the company's choices → `value`, `low`, `high`, `n`, `numerator`,
+        `denominator` by key, and `missing_because` or `note` where there is something to say.
+    parts
+        Columns of which segments add up to the whole.
+    is_sum
+        Whether nothing counted is 0, rather than missing.
+    """
+
+    aggregate: Callable[[ir.Table, list[str]], ir.Table]
+    finish: Callable[[pd.DataFrame, list[str], Policies], pd.DataFrame]
+    parts: tuple[str, ...] = ("numerator", "denominator")
+    is_sum: bool = False
+
+
+def _sums(rows: ir.Table, keys: list[str]) -> ir.Table:
+    return rows.group_by(keys).aggregate(
+        numerator=rows.numerator.sum().cast("float64"),
+        denominator=rows.denominator.sum().cast("float64"),
+        n=rows.count(),
+    )
+
+
+def _total(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
+    return fetched.assign(value=fetched.numerator, low=np.nan, high=np.nan, denominator=np.nan)
+
+
+def _proportion(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
+    low, high = intervals.wilson(fetched.numerator.to_numpy(), fetched.denominator.to_numpy())
+    return fetched.assign(
+        value=fetched.numerator / fetched.denominator.replace(0, np.nan),
+        low=low, high=high, n=fetched.denominator,
+    )
+
+
+def _squares(rows: ir.Table, keys: list[str]) -> ir.Table:
+    top, bottom = rows.numerator.cast("float64"), rows.denominator.cast("float64")
+    return rows.group_by(keys).aggregate(
+        numerator=top.sum(), denominator=bottom.sum(), n=rows.count(),
+        xx=(top * top).sum(), yy=(bottom * bottom).sum(), xy=(top * bottom).sum(),
+    )
+
+
+def _ratio(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
+    parts = (fetched[name].to_numpy() for name in ("n", "numerator", "denominator", "xx", "yy", "xy"))
+    low, high = intervals.delta_ratio(*parts)
+    value = fetched.numerator / fetched.denominator.replace(0, np.nan)
+    return fetched.assign(value=value, low=low, high=high)
+
+
+def _cost_per(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
+    count = fetched.denominator.to_numpy()
+    fewest, most = intervals.poisson(count)
+    value = fetched.numerator / fetched.denominator.replace(0, np.nan)
+    fewest = np.where(fewest > 0, fewest, np.nan)
+    spent = [
+        f"undefined: {top:,.0f} spent and nothing won by it" if not bottom and top else None
+        for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
+    ]
+    unpaid = ["unpaid" if bottom and not top else None
+              for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)]
+    return fetched.assign(
+        value=value, n=count,
+        low=np.where(count > 0, fetched.numerator / np.where(most > 0, most, np.nan), np.nan),
+        high=np.where(count > 0, fetched.numerator / fewest, np.nan),
+        missing_because=spent, note=unpaid,
+    )
+
+
+def _counts(rows: ir.Table, keys: list[str]) -> ir.Table:
+    return rows.group_by([*keys, "days"]).aggregate(count=rows.count())
+
+
+def _median(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
+    # A duration below zero is impossible, and one without a start unknown: both are told in notes.
+    possible = fetched[fetched.days >= 0]
+    folded = []
+    for key, group in possible.groupby(keys, sort=False):
+        value, low, high, n = intervals.median_from_counts(
+            group.days.to_numpy(dtype=float), group["count"].to_numpy()
+        )
+        folded.append((*key, value, low, high, n, np.nan, np.nan))
+    return pd.DataFrame(folded, columns=[*keys, *COLUMNS])
+
+
+total = Summary(_sums, _total, parts=("numerator",), is_sum=True)
+"""Add up `numerator`: a fact, so without an interval."""
+
+proportion = Summary(_sums, _proportion)
+"""Divide successes by trials, with Wilson's interval."""
+
+ratio = Summary(_squares, _ratio)
+"""Divide two sums over independent rows, with the delta method's interval."""
+
+cost_per = Summary(_sums, _cost_per)
+"""Divide a known sum by a count that varies, with the count's exact Poisson interval."""
+
+median = Summary(_counts, _median, parts=("n",))
+"""Take the median of `days`, with its order-statistic interval."""

@@ -1,0 +1,231 @@
+"""The tables as a KPI sees them: what the contract promises, as lazy Ibis, as of a date.
+
+Every column of the contract is there; one that the source lacks is empty, and `has` says so.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from revops_kit.contracts import TableContract, contract, names
+from revops_kit.errors import RevopsError, UnknownNameError
+from revops_kit.sources import Source
+from revops_kit.sources.spec import Strict
+
+BLANK = "(blank)"
+TYPES = {"text": "string", "date": "date", "moment": "timestamp"}
+# A deal's source is its lead's; what a lead calls source, spend and touches call channel.
+SOURCES = {"leads": "source", "spend": "channel", "touches": "channel"}
+
+
+class Policies(Strict):
+    """The choices that definitions leave open, and that a company makes once.
+
+    Attributes
+    ----------
+    churn
+        Whose rule counts a churned customer.
+    grain
+        What churns: a customer, or each of its subscriptions.
+    cac_spend
+        All spend, or what was paid for media.
+    cycle_start
+        First contact of the deal's lead where it has one, or the day the deal was opened.
+    gross_margin
+        Share of revenue left after the cost of serving it.
+    discount_rate
+        What money is worth less a year later, 0.10 for 10 %.
+    horizon_months
+        How far customer lifetime value looks ahead.
+    forecast_category
+        Which submitted forecast is the forecast, where several are.
+    forecast_lead_days
+        How long before its month a forecast is taken as it stood.
+    velocity_window
+        Deals whose win rate, amount and cycle count: those of the period, or all so far.
+    reactivation
+        Whether customers who come back count as growth in the quick ratio.
+    """
+
+    churn: Literal["chartmogul", "stripe", "profitwell", "baremetrics"] = "chartmogul"
+    grain: Literal["customer", "subscription"] = "customer"
+    cac_spend: Literal["fully_loaded", "paid"] = "fully_loaded"
+    cycle_start: Literal["lead", "opportunity"] = "lead"
+    gross_margin: float = 0.8
+    discount_rate: float = 0.10
+    horizon_months: int = 60
+    forecast_category: str = "commit"
+    forecast_lead_days: int = 0
+    velocity_window: Literal["period", "all"] = "period"
+    reactivation: Literal["included", "excluded"] = "excluded"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a workspace, as of a date.
+
+    Parameters
+    ----------
+    sources
+        The tables as they are today, by name; an error in the place of one that cannot be read.
+    as_of
+        The last day that is known; None for all there is.
+    policies
+        The company's choices.
+    by
+        A column that every table shall have, its own or that of what it belongs to.
+
+    Examples
+    --------
+    >>> from revops_kit.samples import tiny
+    >>> deals = tiny().opportunities
+    >>> deals.outcome.to_list()
+    ['won', 'lost', 'won', 'lost', 'open']
+    >>> tiny(as_of="2026-09-15").opportunities.outcome.to_list()
+    ['won', 'lost', 'open', 'open', 'open']
+    """
+
+    sources: Mapping[str, Source | RevopsError]
+    as_of: dt.date | None = None
+    policies: Policies = field(default_factory=Policies)
+    by: str = ""
+
+    def __getattr__(self, name: str) -> ir.Table:
+        if name.startswith("_") or name not in names():
+            raise AttributeError(f"There is no table {name!r}.")
+        return self._seen(name)
+
+    def has(self, table: str, *columns: str) -> bool:
+        """Tell whether the workspace has a table, and columns of it."""
+        source = self.sources.get(table)
+        if isinstance(source, RevopsError):
+            raise source
+        return source is not None and set(columns) <= set(source.table.columns)
+
+    def lacks(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """List what is needed and not there, as `table` or `table.column`."""
+        missing = []
+        for table, columns in needs.items():
+            if not self.has(table):
+                missing += [f"{table}.{column}" for column in columns] or [table]
+            else:
+                missing += [f"{table}.{column}" for column in columns if not self.has(table, column)]
+        return missing
+
+    def split(self, by: str) -> "Tables":
+        """Give every table a column to split by, wherever the workspace has it.
+
+        Raises
+        ------
+        UnknownNameError
+            When no table has such a column.
+        """
+        if not by:
+            return self
+        columns = {
+            column
+            for source in self.sources.values()
+            if isinstance(source, Source)
+            for column in source.table.columns
+        }
+        aliases = {"source", "channel"}
+        if by not in columns and not (by in aliases and columns & aliases):
+            raise UnknownNameError("a column", by, columns, "to split by")
+        return replace(self, by=by)
+
+    def _seen(self, name: str) -> ir.Table:
+        """See one table as of the date, complete and with the column to split by."""
+        promised = contract(name)
+        source = self.sources.get(name)
+        if isinstance(source, RevopsError):
+            raise source
+        if source is None:
+            schema = {each.name: TYPES.get(each.kind, "float64") for each in promised.columns.values()}
+            table = ibis.memtable([], schema=ibis.schema(schema))
+        else:
+            table = _complete(_as_of(source.table, promised, self.as_of), promised)
+        return self._with_by(name, table) if self.by else table
+
+    def _with_by(self, name: str, table: ir.Table) -> ir.Table:
+        by = self.by
+        if by in ("source", "channel"):
+            if name == "opportunities":
+                return self._with_source(table)
+            if name in SOURCES and not self.has(name, by):
+                return table.mutate(**{by: table[SOURCES[name]]})
+        if self.has(name, by):
+            return table
+        if (parent := self._parent(name)) is None:
+            return table
+        key, owner = parent
+        theirs = getattr(self, owner)
+        theirs = theirs.select(_key=theirs[contract(owner).key[0]], **{by: theirs[by]})
+        mine = table.drop(by) if by in table.columns else table
+        return mine.left_join(theirs, mine[key] == theirs._key).drop("_key")
+
+    def _parent(self, name: str) -> tuple[str, str] | None:
+        """Find the column that leads to a table with the column to split by."""
+        for column in contract(name).columns.values():
+            if column.names and self.has(name, column.name) and self.has(column.names):
+                if self.has(column.names, self.by) or self._parent(column.names):
+                    return column.name, column.names
+        return None
+
+    def _with_source(self, deals: ir.Table) -> ir.Table:
+        """Give each deal the source of its lead, or its own where it has none."""
+        own = deals[self.by] if self.has("opportunities", self.by) else deals.source
+        if not (self.has("opportunities", "lead_id") and self.has("leads")):
+            return deals.mutate(**{self.by: own})
+        leads = replace(self, by="").leads
+        leads = leads.select(_key=leads.lead_id, _source=leads.source)
+        joined = deals.left_join(leads, deals.lead_id == leads._key)
+        source = joined._key.notnull().ifelse(joined._source, own)
+        return joined.mutate(**{self.by: source}).drop("_key", "_source")
+
+
+def _as_of(table: ir.Table, promised: TableContract, as_of: dt.date | None) -> ir.Table:
+    """Leave out what was not yet known at the end of a day."""
+    if as_of is None:
+        return table
+    columns = [each for each in promised.columns.values() if each.name in table.columns]
+    ends = [each.name for each in columns if each.ends]
+    # What has no beginning in the data is known from its end on.
+    known = [table[each.name].cast("date") for each in columns if each.born]
+    known += [table[name].cast("date") for name in ends]
+    if not known:
+        return table
+    since = ibis.coalesce(*known)
+    table = table.filter(since.isnull() | (since <= as_of))
+    later = {name: table[name].cast("date") > as_of for name in ends}
+    seen = {name: is_later.ifelse(ibis.null(), table[name]) for name, is_later in later.items()}
+    if promised.name == "opportunities" and "closed_at" in later:
+        seen["outcome"] = later["closed_at"].fill_null(False).ifelse("open", table.outcome)
+    return table.mutate(**seen)
+
+
+def _complete(table: ir.Table, promised: TableContract) -> ir.Table:
+    """Add the columns that the contract names and the source lacks, empty."""
+    absent = {
+        each.name: ibis.null(TYPES.get(each.kind, "float64"))
+        for each in promised.columns.values()
+        if each.name not in table.columns
+    }
+    return table.mutate(**absent) if absent else table
+
+
+def stack(*parts: ir.Table) -> ir.Table:
+    """Put tables one below the other, on the columns that all of them have.
+
+    Two tables in one ratio are stacked, one adding to `numerator` and the other to
+    `denominator`: a join would count some rows twice.
+    """
+    shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
+    types = parts[0].schema()
+    alike = [
+        part.select(*(part[name].cast(types[name]).name(name) for name in shared)) for part in parts
+    ]
+    return ibis.union(*alike)

@@ -1,0 +1,283 @@
+"""A company's data, calendar, money and choices, as `revops.toml` has them."""
+
+import datetime as dt
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import ibis
+from pydantic import Field, ValidationError, field_validator
+
+from revops_kit.contracts import contract, names
+from revops_kit.errors import RevopsError, WorkspaceError, did_you_mean
+from revops_kit.periods import Calendar, parse_date
+from revops_kit.sources import House, Source, TableSpec, open_source
+from revops_kit.sources.spec import Strict
+from revops_kit.tables import Policies, Tables
+
+FILE = "revops.toml"
+
+
+class Company(Strict):
+    """Who it is, and how it counts money and time."""
+
+    name: str = "The company"
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    timezone: str = "UTC"
+    fiscal_year_start: int = Field(default=1, ge=1, le=12)
+    week_start: Literal["monday", "sunday"] = "monday"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from None
+        return zone
+
+
+class Engine(Strict):
+    """The database that tables and queries are in; left out: DuckDB, in this process."""
+
+    url: str = ""
+
+
+class Alert(Strict):
+    """What makes a report go out: a KPI past a threshold, or outside natural variation."""
+
+    kpi: str
+    above: float | None = None
+    below: float | None = None
+    signal: bool = False
+
+
+class Report(Strict):
+    """What runs when, and who reads it."""
+
+    notebooks: list[str] = Field(default_factory=lambda: ["overview"])
+    period: str = "last-month"
+    by: str = ""
+    cron: str = ""
+    to: list[str] = Field(default_factory=list)
+    owner: str = ""
+    send_when: Literal["always", "alert"] = "always"
+    max_staleness_days: int | None = None
+    burst_by: str = ""
+    burst_to: dict[str, list[str]] = Field(default_factory=dict)
+    alerts: list[Alert] = Field(default_factory=list)
+
+
+class Mail(Strict):
+    """How reports are mailed."""
+
+    url: str = ""
+    from_: str = Field(default="", alias="from")
+
+
+class Settings(Strict):
+    """All that `revops.toml` may say."""
+
+    company: Company = Field(default_factory=Company)
+    engine: Engine = Field(default_factory=Engine)
+    rates: dict[str, float] = Field(default_factory=dict)
+    tables: dict[str, TableSpec] = Field(default_factory=dict)
+    policies: Policies = Field(default_factory=Policies)
+    reports: dict[str, Report] = Field(default_factory=dict)
+    mail: Mail | None = None
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, tables: dict[str, TableSpec]) -> dict[str, TableSpec]:
+        for name in tables:
+            if name not in names():
+                raise ValueError(
+                    f"there is no table {name!r}.{did_you_mean(name, names())} "
+                    f"Known: {', '.join(names())}"
+                )
+        return tables
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A company's tables as of a date, with its calendar, money and choices.
+
+    Attributes
+    ----------
+    file
+        The `revops.toml`; paths in it are relative to its folder.
+    tables
+        What KPIs are counted from.
+    """
+
+    file: Path
+    settings: Settings
+    tables: Tables
+
+    @property
+    def company(self) -> Company:
+        return self.settings.company
+
+    @property
+    def currency(self) -> str:
+        return self.company.currency
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(self.company.fiscal_year_start, self.company.week_start)
+
+    @property
+    def as_of(self) -> dt.date | None:
+        return self.tables.as_of
+
+    def __repr__(self) -> str:
+        return f"<{self.company.name}, as of {self.as_of}: {', '.join(self.tables.sources)}>"
+
+
+def open_workspace(path: str | Path = FILE, as_of: str | dt.date | None = None) -> Workspace:
+    """Open a workspace.
+
+    Parameters
+    ----------
+    path
+        The `revops.toml`, or the folder it is in. A bare name is looked for in the folders above
+        too, so that notebooks find it from theirs.
+    as_of
+        The last day that is known; the latest day in the data when left out or empty.
+
+    Raises
+    ------
+    WorkspaceError
+        When the file is not there, cannot be read, or says what makes no sense.
+    """
+    file = find(Path(path))
+    settings = read(file)
+    sources = _open_sources(file, settings)
+    day = parse_date(as_of) if as_of else latest_day(sources)
+    return Workspace(file, settings, Tables(sources, day, settings.policies))
+
+
+def find(path: Path) -> Path:
+    """Find a workspace's file, here or in a folder above."""
+    if path.is_dir():
+        path = path / FILE
+    places = [path]
+    if path.parent == Path():
+        places = [folder / path for folder in (Path.cwd(), *Path.cwd().parents)]
+    for place in places:
+        if place.is_file():
+            return place.resolve()
+    raise WorkspaceError(
+        f"There is no {path}. Name a workspace with -w, or write one: the README shows how."
+    )
+
+
+def read(file: Path) -> Settings:
+    """Read what a workspace's file says.
+
+    Raises
+    ------
+    WorkspaceError
+        With all that is wrong, and what may have been meant.
+    """
+    try:
+        said = tomllib.loads(file.read_text("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise WorkspaceError(f"{file.name} is not TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"{file.name} cannot be read: {error}.") from None
+    try:
+        return Settings(**said)
+    except ValidationError as error:
+        problems = [_problem(each) for each in error.errors()]
+        raise WorkspaceError(f"{file.name}: {'; '.join(dict.fromkeys(problems))}.") from None
+
+
+def latest_day(sources: Mapping[str, Source | RevopsError]) -> dt.date | None:
+    """Find the last day on which something happened.
+
+    What may be announced ahead – cancellations, expected closes, targets – does not count; only
+    where there is nothing but subscriptions, their ends tell how far the data go.
+    """
+    healths = {name: each.health for name, each in sources.items() if isinstance(each, Source)}
+    days = [health.newest for health in healths.values() if health.newest]
+    dated = {name for name, health in healths.items() if health.newest}
+    if dated == {"subscriptions"} and healths["subscriptions"].planned_until:
+        days.append(healths["subscriptions"].planned_until)
+    return max(days, default=None)
+
+
+def expanded(text: str) -> str:
+    """Put environment variables in the place of `${NAME}`.
+
+    Raises
+    ------
+    WorkspaceError
+        When one is not set.
+    """
+
+    def put(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise WorkspaceError(f"The environment variable {found[1]} is not set.")
+        return os.environ[found[1]]
+
+    return re.sub(r"\$\{(\w+)\}", put, text)
+
+
+def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsError]:
+    """Open all tables; one that cannot be read holds its error, for whoever asks for it."""
+    company = settings.company
+    house = House(file.parent, company.timezone, company.currency, settings.rates)
+    if settings.engine.url:
+        from revops_kit.sources.engine import connect
+
+        con = connect(expanded(settings.engine.url), file.parent, company.timezone)
+    else:
+        con = ibis.duckdb.connect()
+    opened: dict[str, Source | RevopsError] = {}
+    for name, spec in settings.tables.items():
+        try:
+            opened[name] = open_source(
+                contract(name), spec, house, con, is_embedded=not settings.engine.url
+            )
+        except RevopsError as error:
+            opened[name] = error
+    return opened
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """Write one of pydantic's findings as a sentence."""
+    path = [str(part) for part in error["loc"]]
+    # A union's members stand in the path too; people did not write them.
+    place = ".".join(part for part in path if part.replace("_", "").isalnum())
+    if error["type"] == "extra_forbidden":
+        known = _fields(path[:-1])
+        hint = did_you_mean(path[-1], known).rstrip("?")
+        known_as = f"; known there: {', '.join(known)}" if known and not hint else ""
+        return f"{place} is not a setting.{hint}{known_as}" if hint else f"{place} is not a setting{known_as}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {said[0].lower()}{said[1:]}"
+
+
+def _fields(path: list[str]) -> list[str]:
+    """List the settings that may stand at a place."""
+    model: Any = Settings
+    for part in path:
+        model = {
+            "company": Company, "engine": Engine, "policies": Policies, "mail": Mail,
+            "tables": TableSpec, "reports": Report, "alerts": Alert,
+        }.get(part, model)
+        if part == "columns":
+            from revops_kit.sources.spec import ColumnSpec
+
+            model = ColumnSpec
+        if part == "lookups":
+            from revops_kit.sources.spec import Lookup
+
+            model = Lookup
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,310 @@
+"""Reports read from notebooks that are already executed; `test_running.py` executes some."""
+
+import shutil
+import subprocess
+import threading
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from revops_kit.report.pages import read_report, write_index, write_report
+from revops_kit.report.sanitize import sanitize
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '<a href="javascript:alert(1)">Acme</a>',
+    '<a href="data:text/html,<script>alert(1)</script>">Acme</a>',
+    '<img src="https://example.com/spy.png">',
+    '<img src="data:image/svg+xml;base64,PHN2Zy8+">',
+    "<svg onload=alert(1)><script>alert(1)</script></svg>",
+    '<iframe src="https://example.com"></iframe>',
+    "<style>@import url(https://example.com/a.css); body { display: none }</style>",
+    '<td style="background: url(https://example.com/a.png); position: fixed">Acme</td>',
+    '<form action="https://example.com"><input name="password"></form>',
+    '<meta http-equiv="refresh" content="0; url=https://example.com">',
+    '<math><mtext><table><mglyph><style><img src=x onerror="alert(1)">',
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "[Acme](javascript:alert(1))",
+    "![Acme](https://example.com/spy.png)",
+    "</main></body></html><script>alert(1)</script>",
+    "<scr<script></script>ipt>alert(1)</scr<script></script>ipt>",
+]
+
+
+class Elements(HTMLParser):
+    """The elements of a page, and all its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def shown(**data):
+    kinds = {"html": "text/html", "markdown": "text/markdown", "plain": "text/plain"}
+    kinds["png"] = "image/png"
+    metadata = {"image/png": data.pop("png_metadata", {})}
+    return new_output(
+        "display_data", {kinds[kind]: text for kind, text in data.items()}, metadata=metadata
+    )
+
+
+def executed(*cells, headline=None):
+    """A notebook of Markdown (texts) and code cells (lists of outputs)."""
+    made = [
+        new_markdown_cell(c) if isinstance(c, str) else new_code_cell("secret_code()", outputs=c)
+        for c in cells
+    ]
+    if headline:
+        tags = {"tags": ["headline"]}
+        made.insert(1, new_code_cell("secret_code()", outputs=headline, metadata=tags))
+    return new_notebook(cells=made)
+
+
+def page_of(notebook, **context):
+    return write_report(
+        notebook, read_report(notebook, "win_rate"), {"version": "1.0", "as_of": None, **context}
+    )
+
+
+def assert_harmless(page):
+    elements = Elements(page)
+    forbidden = {"script", "iframe", "object", "embed", "link", "base", "form", "input", "svg"}
+    assert not forbidden & {tag for tag, _ in elements.found}
+    for tag, attributes in elements.found:
+        assert not any(name.startswith("on") for name in attributes)
+        assert attributes.get("src", "data:image/png;").startswith("data:image/png;")
+        href = attributes.get("href") or "#"
+        assert href.startswith(("#", "https://", "mailto:")) or href.endswith(".html")
+        assert "url(" not in attributes.get("style", "") or tag == "style"
+        if tag == "meta" and "http-equiv" in attributes:
+            assert attributes["http-equiv"] == "Content-Security-Policy"
+    styles = page.split("<style>")[1].split("</style>")[0]
+    assert "url(" not in styles
+    assert "@import" not in styles
+    assert page.count("<style") == page.count("</main>") == page.count("</body>") == 1
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_hidden_in_the_data_reaches_the_page(hostile):
+    notebook = executed(
+        f"# Win rate {hostile}\n\n{hostile}",
+        f"## {hostile}",
+        [
+            shown(
+                html=f"<table class='dataframe'><tbody><tr><td>{hostile}</td></tr></tbody></table>"
+            )
+        ],
+        [shown(markdown=hostile), shown(plain=hostile)],
+        [shown(png=PIXEL, png_metadata={"alt": f'"{hostile}'})],
+        [new_output("stream", name="stdout", text=hostile)],
+        headline=[shown(html=hostile)],
+    )
+    assert_harmless(page_of(notebook, company=hostile, period=hostile, made_at=hostile))
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_hidden_in_the_data_reaches_the_index(hostile):
+    report = {"file": "win_rate.html", "headline": hostile, "as_of": hostile, "made_at": hostile}
+    entry = {"title": hostile, "status": "failed", "error": hostile, "seconds": 1.0}
+    page = write_index(
+        {"win_rate": entry | {"report": report}, "cac": entry | {"report": None}},
+        {"title": hostile, "company": hostile, "notes": [hostile], "version": "1.0"},
+    )
+    assert_harmless(page)
+
+
+def test_browser_is_told_to_load_and_run_nothing():
+    policy = Elements(page_of(executed("# Win rate"))).named("meta")[1]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert policy["content"].startswith(
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    )
+
+
+def test_first_heading_is_the_title_and_the_sentence_below_it_the_question():
+    report = read_report(executed("# Win rate\n\n*What share?*", "## Why?\n\nText"), "win_rate")
+    assert report.title == "Win rate"
+    assert report.question.strip() == "<p><em>What share?</em></p>"
+    page = page_of(executed("# Win rate\n\n*What share?*", "# Second"))
+    assert page.count("Win rate</h1>") == 1
+
+
+def test_code_warnings_errors_and_reprs_stay_in_the_notebook():
+    page = page_of(
+        executed(
+            "# Win rate",
+            [
+                new_output("stream", name="stderr", text="FutureWarning"),
+                new_output("error", ename="ValueError", evalue="Smith", traceback=["Smith"]),
+                shown(plain="<Axes: title='Smith'>"),
+                new_output("stream", name="stdout", text="36 rows left out"),
+            ],
+        )
+    )
+    assert "36 rows left out" in page
+    assert not any(word in page for word in ("secret_code", "FutureWarning", "Smith"))
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (
+            shown(markdown="We won **63 %** of $3 M,\nup from $2 M"),
+            "We won 63 % of $3 M, up from $2 M",
+        ),
+        (shown(html="<p>Won 63&nbsp;% &amp; <b>rising</b></p>"), "Won 63 % & rising"),
+        (shown(plain="'We won 63\\u202f%, Smith\\'s best'"), "We won 63 %, Smith's best"),
+        (new_output("stream", name="stdout", text="We won 63 %\n"), "We won 63 %"),
+    ],
+)
+def test_headline_is_kept_as_plain_text(output, text):
+    report = read_report(executed("# Win rate", headline=[output]), "win_rate")
+    assert report.headline_text == text
+
+
+def test_headline_stands_in_the_masthead_and_not_again_below():
+    page = page_of(executed("# Win rate", "## Why", headline=[shown(markdown="We won **63 %**.")]))
+    assert page.count("We won") == 1
+    assert page.index("We won") < page.index("</header>")
+
+
+def test_without_a_headline_there_is_none():
+    assert read_report(executed("# Win rate"), "win_rate").headline_text is None
+
+
+def test_two_amounts_of_money_are_no_formula():
+    page = page_of(executed("# Win rate", "From **$2 M** to **$3 M**"))
+    assert "From <strong>$2 M</strong> to <strong>$3 M</strong>" in page
+
+
+def test_contents_list_leads_to_every_heading():
+    elements = Elements(page_of(executed("# Win rate", "## Why?", "### Why?", "## Rows\n\n# One")))
+    targets = [attributes["id"] for tag, attributes in elements.found if "id" in attributes]
+    links = [a["href"] for a in elements.named("a") if a["href"].startswith("#")]
+    assert links == [f"#{target}" for target in targets]
+    assert len(set(links)) == 3
+
+
+def test_chart_carries_the_alt_text_of_its_metadata_or_its_section():
+    told = shown(png=PIXEL, png_metadata={"alt": "Win rate: 63 % in May", "width": 600})
+    elements = Elements(page_of(executed("# Win rate", "## Trend", [told, shown(png=PIXEL)])))
+    pictures = elements.named("img")
+    assert [picture["alt"] for picture in pictures] == ["Win rate: 63 % in May", "Chart: Trend"]
+    assert pictures[0]["width"] == "600"
+    assert pictures[0]["src"] == f"data:image/png;base64,{PIXEL}"
+
+
+def test_numbers_of_a_pandas_frame_are_set_right_with_their_heads():
+    import pandas as pd
+
+    frame = pd.DataFrame({"region": ["EMEA", "APAC"], "won": [1204, 88], "rate": [0.25, None]})
+    table = page_of(executed("# Win rate", [shown(html=frame._repr_html_())]))
+    assert '<th class="number">won</th>' in table
+    assert '<th class="number">rate</th>' in table
+    assert "<th>region</th>" in table
+    assert '<td class="number">1204</td>' in table
+    assert "<td>EMEA</td>" in table
+
+
+def test_great_table_keeps_its_alignment_and_colours_and_loses_its_stylesheet():
+    import pandas as pd
+    from great_tables import GT
+
+    frame = pd.DataFrame({"region": ["EMEA", "APAC"], "rate": [0.25, 0.5]})
+    table = GT(frame).tab_header("Win rate by region").data_color("rate", palette=["#fff", "#000"])
+    page = page_of(executed("# Win rate", [shown(html=table._repr_html_())]))
+    assert 'class="gt_row gt_right" style="color: #000000; background-color: #ffffff;"' in page
+    assert 'aria-label="Win rate by region"' in page
+    assert_harmless(page)
+
+
+def test_cards_and_verdicts_pass():
+    cards = (
+        '<div class="cards"><div class="card"><div class="label">Win rate</div>'
+        '<div class="value">23.4 %</div><div class="change good">+2 pp, better</div>'
+        f'<img alt="rising" src="data:image/png;base64,{PIXEL}"></div></div>'
+        '<div class="verdict"><p>Noise.</p></div><p class="note">As counted.</p>'
+        "<details><summary>Data</summary><table><tbody><tr><td>1</td></tr></tbody></table></details>"
+    )
+    assert sanitize(cards) == cards
+
+
+def test_marks_that_turn_text_around_are_taken_out():
+    assert sanitize("<p>Acme \u202egnp.exe\x00</p>") == "<p>Acme gnp.exe</p>"
+
+
+def test_page_weighs_little():
+    assert len(page_of(executed("# Win rate"))) < 15_000
+
+
+@pytest.fixture
+def spy():
+    """A server that keeps what it is asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            server.asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def opened(page, folder):
+    """Open a page in Chromium and give its document as it then stands."""
+    (folder / "page.html").write_text(page)
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+        " --disable-background-networking --disable-component-update --dump-dom"
+    )
+    command = ["chromium", *flags.split(), f"--user-data-dir={folder / 'profile'}"]
+    document = (folder / "page.html").as_uri()
+    return subprocess.run([*command, document], capture_output=True, text=True, timeout=60).stdout
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium here")
+def test_browser_loads_and_runs_nothing(spy, tmp_path):
+    address = f"http://127.0.0.1:{spy.server_port}"
+    hostile = (
+        f'<img src="{address}/a.png"><script>fetch("{address}/b")</script>'
+        f"<img src=x onerror=\"document.body.id='hurt'; fetch('{address}/c')\">"
+        f'<style>@import url("{address}/d.css"); p {{ background: url({address}/e.png) }}</style>'
+        f'<p style="background: url({address}/f.png)">Acme</p><iframe src="{address}/g"></iframe>'
+    )
+    page = page_of(
+        executed(
+            f"# Win rate {hostile}", hostile, [shown(html=hostile)], headline=[shown(html=hostile)]
+        ),
+        company=hostile,
+    )
+    after = opened(page, tmp_path)
+    assert spy.asked == []
+    assert "Acme</p>" in after
+    assert "hurt" not in after.split("</header>")[1]
+    # The same without the kit, to know that this test can fail.
+    assert "hurt" in opened(f"<body>{hostile}", tmp_path)
+    assert {"/a.png", "/b"} <= set(spy.asked)
