@@ -262,7 +262,7 @@ def forecasts(dice: Dice, deals: list[Deal]) -> Iterator[Row]:
                         "Forecast Month": f"{month:%d-%b-%Y}",
                         "Owner": rep,
                         "Category": "Commit",
-                        "Forecast": f"{amount * dice.around(1.06, 0.26):.0f}",
+                        "Forecast": f"{amount * dice.around(1.1, 0.28):.0f}",
                         "region": region,
                     }
 

@@ -120,21 +120,20 @@ class Kpi:
         """
         tables = with_policies(ws.tables, policies).split(by)
         periods = replace(periods, calendar=ws.calendar, as_of=tables.as_of)
-        rows = None
-        missing = self.unavailable(tables)
+        column, rows, missing = tables.by, None, self.unavailable(tables)
+        keys = ["period", *([column] if by else [])]
+        folded = pd.DataFrame(columns=[*keys, *COLUMNS])
         if not missing:
             rows = self.rows(tables, periods)
-            if by and by not in rows.columns:
+            if by and column not in rows.columns:
                 missing = f"not available by {by}: not all that it counts has a {by}"
-        keys = ["period", *([by] if by else [])]
-        if missing:
-            folded = pd.DataFrame(columns=[*keys, *COLUMNS])
-        else:
+        if not missing:
             if by:
-                group = rows[by].cast("string")
-                rows = rows.mutate(**{by: (group == "").ifelse(ibis.null(), group).fill_null(BLANK)})
+                group = rows[column].cast("string").nullif("").fill_null(BLANK)
+                rows = rows.mutate(**{column: group})
             fetched = self.summary.aggregate(rows, keys).to_pandas()
             folded = self.summary.finish(fetched, keys, tables.policies)
+        folded = folded.rename(columns={column: by})
         frame = _complete(self, folded, periods, by, missing)
         return Result(self, frame, by, ws.currency, periods, tables, missing, rows)
 

@@ -315,6 +315,30 @@ def last_whole(as_of: dt.date, kind: Kind, calendar: Calendar | None = None) -> 
     )
 
 
+def resolve(text: str, as_of: dt.date | None, calendar: Calendar | None = None) -> str:
+    """Turn last-month, this-quarter and their like into a period, as seen from a day.
+
+    Raises
+    ------
+    PeriodError
+        When it is neither these nor a period, or there is no day to see it from.
+
+    Examples
+    --------
+    >>> resolve("last-month", dt.date(2026, 9, 30)), resolve("this-week", dt.date(2026, 9, 30))
+    ('2026-09', '2026-W40')
+    >>> resolve("2026-Q3", dt.date(2026, 9, 30))
+    '2026-Q3'
+    """
+    which, _, kind = text.partition("-")
+    if which not in ("last", "this") or kind not in ("week", "month", "quarter", "year"):
+        return parse(text, calendar).label
+    if as_of is None:
+        raise PeriodError(f"{text!r} needs a day to be seen from, and the data have none.")
+    seen = last_whole if which == "last" else containing
+    return seen(as_of, kind, calendar).label
+
+
 def parse_date(text: str | dt.date, name: str = "as_of") -> dt.date:
     """Read a day written as in 2026-10-31.
 

@@ -119,6 +119,8 @@ class Tables:
     def split(self, by: str) -> "Tables":
         """Give every table a column to split by, wherever the workspace has it.
 
+        Case does not matter: `by` of the tables returned is the column's own name.
+
         Raises
         ------
         UnknownNameError
@@ -132,6 +134,7 @@ class Tables:
             if isinstance(source, Source)
             for column in source.table.columns
         }
+        by = by.lower()
         aliases = {"source", "channel"}
         if by not in columns and not (by in aliases and columns & aliases):
             raise UnknownNameError("a column", by, columns, "to split by")

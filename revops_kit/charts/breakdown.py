@@ -46,7 +46,9 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
 
     names = frame[by].tolist() if by else ["all"] * len(frame)
     values, low, high = (frame[column].to_numpy() for column in ("value", "low", "high"))
-    reasons = [reason or "no value" for reason in frame["missing_because"]]
+    reasons = [
+        page.clean(reason or "no reason is given", 120) for reason in frame["missing_because"]
+    ]
     bars = kpi.unit.name in SUMS
     compared = [*values, *([0.0] if bars else []), *([] if whole is None else [whole])]
     scale = page.scale(kpi.unit, result.currency, compared, [*low, *high], most=4)
@@ -74,15 +76,17 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
     if whole is not None:
         axes.axvline(whole, ymax=0.97, color=GREY, linewidth=1.2, linestyle=":", zorder=0.9)
         axes.text(whole, -0.95, f" whole {write(whole)}", va="center_baseline", color=GREY)
-    axes.grid(axis="x")
-    scale.apply_to(axes.xaxis)
+    if not np.isnan(values).all():
+        axes.grid(axis="x")
+        scale.apply_to(axes.xaxis)
     page.columns(
         axes,
         ("", [write(value) for value in values], "bold"),
         ("n", [f"{n:,}" for n in frame["n"]], "normal"),
     )
     readings = [
-        f"{page.clean(each)} {reason if math.isnan(value) else write(value)} (n {n:,})"
+        f"{page.clean(each)} {f'no value: {reason}' if math.isnan(value) else write(value)}"
+        f" (n {n:,})"
         for each, value, reason, n in zip(names, values, reasons, frame["n"], strict=True)
     ]
     against = "" if whole is None else f" The whole is {write(whole)}."

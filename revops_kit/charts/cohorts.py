@@ -85,13 +85,13 @@ def cohorts(
     )
     axes.patch.set(hatch="///")
     marked = range(0, data.shape[1], math.ceil(data.shape[1] / 2 / WRITTEN))
-    ages = [page.name(data.columns[age], 8) for age in marked]
+    ages = [page.name(data.columns[age], 40) for age in marked]
     axes.set_xticks([age + 0.5 for age in marked], labels=ages)
     names = [page.name(cohort) for cohort in data.index]
     axes.set_yticks(np.arange(len(data)) + 0.5, labels=names, rotation=0)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel(page.name(data.columns.name or "age", 60), loc="left")
+    axes.set_xlabel(page.name(data.columns.name or "age", 300), loc="left")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     if not is_written:

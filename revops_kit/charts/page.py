@@ -7,7 +7,6 @@ in memory nor show twice in a notebook.
 import base64
 import io
 import math
-import textwrap
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +28,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from revops_kit.errors import ReportError, RequestError
-from revops_kit.units import COUNT, MONEY, MONEY_PER_DAY, Unit, plural
+from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, plural
 
 STYLE = Path(__file__).with_name("revops.mplstyle")
 _cycle = matplotlib.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
@@ -41,6 +40,8 @@ GLYPHS = frozenset(get_font(FONTS / "DejaVuSans.ttf").get_charmap()) & frozenset
     get_font(FONTS / "DejaVuSans-Bold.ttf").get_charmap()
 )
 BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
+PAGE = 7.2  # inches across
+ACROSS = 0.96 * PAGE * 72  # points between the margins
 STEPS = 40  # rows that can still be read in one picture
 # Matplotlib's settings belong to the whole process: one chart at a time may change them.
 LOCK = threading.RLock()
@@ -122,15 +123,41 @@ def clean(text: object, length: int = 40) -> str:
     return (line if len(line) <= length else line[: length - 1].rstrip() + "…") or "(blank)"
 
 
-def name(text: object, length: int = 22) -> str:
-    """Make a name fit to be drawn: `clean`, and a box where the font has no sign.
+def name(text: object, room: float = 140.0, size: float = 10.5) -> str:
+    """Make a name fit to be drawn: `clean`, as much of it as there is room for, in points.
+
+    Where the font has no sign there is a box.
 
     Examples
     --------
-    >>> name("東京 HQ")
-    '□□ HQ'
+    >>> name("東京 HQ"), name("W" * 99, room=60)
+    ('□□ HQ', 'WWWW…')
     """
-    return drawable(clean(text, length))
+    line = drawable(clean(text, 80))
+    while width(line, size) > room:
+        line = line.removesuffix("…")[:-1].rstrip() + "…"
+    return line
+
+
+def width(text: str, size: float, face: str = "DejaVuSans-Bold") -> float:
+    """Measure a line in points, in bold unless told: names are drawn in both."""
+    font = get_font(FONTS / f"{face}.ttf")
+    font.set_size(size, 72)
+    font.set_text(text)
+    return font.get_width_height()[0] / 64
+
+
+def lines(text: str, size: float) -> list[str]:
+    """Break a text into lines as wide as the page."""
+    broken: list[str] = []
+    # Not at narrow spaces, which hold a figure and its unit together.
+    for word in text.split(" "):
+        longer = f"{broken[-1]} {word}" if broken else ""
+        if longer and width(longer, size, "DejaVuSans") <= ACROSS:
+            broken[-1] = longer
+        else:
+            broken.append(name(word, ACROSS, size))
+    return broken
 
 
 def drawable(text: str) -> str:
@@ -147,7 +174,7 @@ def write(unit: Unit, value: float, currency: str = "USD", change: bool = False)
     ('1,204', '+3', '2.5e+20')
     """
     if abs(value) >= 1e15:
-        return f"{value:.3g}"
+        return f"{value:.3g}".replace("-", MINUS)
     return unit.write_change(value, currency) if change else unit.write(value, currency)
 
 
@@ -250,14 +277,14 @@ def scale(
 
 def sheet(title: str, subtitle: str, body: float, notes: Iterable[str] = ()) -> Figure:
     """Lay out a page: title and question above, notes beneath, `body` inches between."""
-    head = textwrap.wrap(drawable(clean(subtitle, 400)), 92) if subtitle else []
-    foot = [line for note in notes if note for line in textwrap.wrap(drawable(note), 98)]
+    head = lines(drawable(clean(subtitle, 400)), 10) if subtitle else []
+    foot = [line for note in notes if note for line in lines(drawable(note), 9.5)]
     above, below = 0.42 + 0.19 * len(head), 0.08 + 0.175 * len(foot)
-    width, height = 7.2, above + body + below
-    figure = Figure(figsize=(width, height))
+    height = above + body + below
+    figure = Figure(figsize=(PAGE, height))
     FigureCanvasAgg(figure)
     figure.set_layout_engine("constrained", rect=(0.01, below / height, 0.98, body / height))
-    figure.text(0.015, 1 - 0.1 / height, name(title, 60), va="top", size=13, weight="bold")
+    figure.text(0.015, 1 - 0.1 / height, name(title, ACROSS, 13), va="top", size=13, weight="bold")
     figure.text(
         0.015, 1 - 0.38 / height, "\n".join(head), va="top", color=GREY, size=10, linespacing=1.3
     )
@@ -272,8 +299,7 @@ def nothing(title: str, subtitle: str, reason: str, data: pd.DataFrame) -> Chart
     figure = sheet(title, subtitle, 1.2)
     axes = figure.subplots()
     axes.set_axis_off()
-    words = textwrap.fill(drawable(reason), 70)
-    axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY, size=11)
+    axes.text(0.5, 0.5, "\n".join(lines(drawable(reason), 11)), ha="center", color=GREY, size=11)
     return Chart(figure, f"{clean(title, 60)}: {reason}", data)
 
 
@@ -325,7 +351,7 @@ def write_in_row(axes: Axes, place: float, reason: str) -> None:
     axes.text(
         0.01,
         place,
-        name(reason, 50),
+        name(reason, 300),
         transform=axes.get_yaxis_transform(),
         va="center_baseline",
         color=GREY,

@@ -122,7 +122,7 @@ def _draw_panels(
         _draw_line(panel, line, BLUE, "")
         if target is not None:
             panel.axhline(target, color=GREY, linewidth=1.2, linestyle=":")
-        panel.set_title(page.name(segment, 20), weight="bold", pad=17)
+        panel.set_title(page.name(segment, 130), weight="bold", pad=17)
         panel.annotate(
             _last_value(line, write) or "no value",
             (0, 1),
@@ -152,14 +152,15 @@ def _draw_line(
         axes.fill_between(
             line.index, line["low"], line["high"], color=colour, alpha=shade, linewidth=0
         )
-    axes.plot(value.mask(unfinished), color=colour, marker=marker, label="value")
-    axes.plot(value.where(opening), color=colour, linestyle=(0, (1.6, 1.3)), label="opening")
+    # A mark on the axis is still drawn whole.
+    draw = partial(axes.plot, color=colour, clip_on=False)
+    draw(value.mask(unfinished), marker=marker, label="value")
+    draw(value.where(opening), linestyle=(0, (1.6, 1.3)), label="opening")
     lonely = value.notna() & value.shift().isna() & value.shift(-1).isna()
-    axes.plot(value.where(lonely & ~unfinished), color=colour, marker="o", linestyle="none")
+    draw(value.where(lonely & ~unfinished), marker="o", linestyle="none", label="lonely")
     axes.vlines(line.index[lonely], line["low"][lonely], line["high"][lonely], color=colour)
-    axes.plot(
+    draw(
         value.where(unfinished),
-        color=colour,
         marker=marker or "o",
         markersize=7,
         markerfacecolor="white",
@@ -184,7 +185,7 @@ def _name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> N
     """Write names and values right of the lines, moved apart where they would overlap."""
     low, high = axes.get_ylim()
     wanted = np.array([(value - low) / (high - low) for _, value, _, _ in ends])
-    sizes = np.array([0.02 + 0.065 * len(words) for _, _, words, _ in ends])
+    sizes = np.array([0.02 + 0.07 * len(words) for _, _, words, _ in ends])
     for (place, value, words, colour), level in zip(ends, _apart(wanted, sizes), strict=True):
         axes.annotate(
             "\n".join(words),
@@ -194,7 +195,7 @@ def _name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> N
             va="center",
             color=colour,
             weight="bold" if len(ends) == 1 else "normal",
-            linespacing=1.05,
+            linespacing=1.15,
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
@@ -258,8 +259,8 @@ def _mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
         labels.append(f"{month or year}\n{year if part and year != written else ''}")
         written = year
     axes.set_xticks(places.iloc[marked], labels=labels)
-    room = max(places.iloc[-1] * 0.02, 0.5)
-    axes.set_xlim(-room, places.iloc[-1] + room)
+    room = places.iloc[-1] * 0.02
+    axes.set_xlim(*((-room, places.iloc[-1] + room) if room else (-1.0, 0.1)))
 
 
 def _every(count: int) -> np.ndarray:
@@ -304,11 +305,11 @@ def _words(
         if math.isnan(last["low"])
         else f", between {write(last['low'])} and {write(last['high'])}"
     )
-    missing = len(order) - len(known)
+    absent = f", {len(order) - len(known)} missing" if len(known) < len(order) else ""
     now = f"{write(last['value'])} in {last['period']}{state}{between}"
     if len(order) == 1:
         return f"{title}: {now}.{aim}"
     return (
-        f"{span}: {now}. Lowest {write(low['value'])} in {low['period']}, highest {write(high['value'])} in "
-        f"{high['period']}{f', {missing} missing' if missing else ''}.{aim}"
+        f"{span}: {now}. Lowest {write(low['value'])} in {low['period']}, "
+        f"highest {write(high['value'])} in {high['period']}{absent}.{aim}"
     )

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet
@@ -75,10 +76,12 @@ def kill_all() -> None:
     for kernel in list(Kernel.alive):
         process = getattr(kernel.provisioner, "process", None)
         if process and process.poll() is None:
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+            # It may end by itself just now.
+            with suppress(ProcessLookupError):
+                if hasattr(os, "killpg"):
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()
 
 
 def execute(

@@ -16,9 +16,7 @@ from nbformat.v4 import new_notebook
 from revops_kit.report.sanitize import sanitize, text_of, visible
 
 TEMPLATE = Path(__file__).parent / "template"
-NUMBER = re.compile(
-    r"[\s$€£¥₹+−–-]*\d[\d,.\s\u202f]*\s*(%|pp|k|M|bn|days?|a day)?\s*|[–-]|nan|NaN|"
-)
+NUMBER = re.compile(r"[$€£¥₹+−–-]*\s?\d[\d,.\s]*(%|pp|k|M|bn|days?|a day)?|[–-]|nan|NaN|")
 # `<Axes: title=…>` is for programmers.
 REPR = re.compile(r"<.*>|\[<.*>\]", re.S)
 # Not nbconvert's: that takes "$3 M against $2 M" for a formula.
@@ -65,25 +63,25 @@ class Report:
 
 
 def read_report(notebook: NotebookNode, name: str) -> Report:
-    """Read what a report shows out of an executed notebook; code is not among it."""
-    title, question, headline = name, "", []
+    """Read what a report shows out of an executed notebook; `name` is for one without a title."""
+    title, question, headline = None, "", []
     body: list[Tag] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             part = _dress(markdown(cell.source))
             first = part.find("h1")
-            if title == name and first:
+            if title is None and first:
                 title = " ".join(first.extract().get_text().split())
                 question = str(part)
             else:
                 body.append(part)
         elif cell.cell_type == "code":
-            section = _last_heading(body) or title
+            section = _last_heading(body) or title or name
             shown = list(_shown(cell.outputs, section))
             (headline if "headline" in cell.metadata.get("tags", []) else body).extend(shown)
     headings = tuple(_anchor(body))
     return Report(
-        title=title,
+        title=title or name,
         question=Markup(question),
         headline=Markup("".join(str(part) for part in headline)),
         body=tuple(Markup(part) for part in body),
@@ -182,7 +180,7 @@ def _align_numbers(table: Tag) -> None:
     heads = [row.find_all("th")[-width:] for row in table.select("thead tr")]
     for column in range(width):
         cells = [row[column] for row in rows if column < len(row)]
-        if all(NUMBER.fullmatch(cell.get_text()) for cell in cells):
+        if all(NUMBER.fullmatch(cell.get_text().strip()) for cell in cells):
             for cell in cells + [head[column] for head in heads if len(head) == width]:
                 cell["class"] = "number"
 

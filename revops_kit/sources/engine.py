@@ -70,7 +70,9 @@ def from_engine(
     source = _source(table, spec, con)
     origin = _origins(table, spec, source)
     columns = {name: _column(table, name, how, source) for name, how in origin.items()}
-    extras = {name: source[name] for name in source.columns if name not in columns}
+    # Engines take names that differ only in case for one, so those carried along are lower.
+    own = {name.lower(): source[name] for name in reversed(source.columns)}
+    extras = {name: own[name] for name in reversed(own) if name not in columns}
     mapped = source.select(**columns, **extras)
     if {"outcome", "closed_at"} <= columns.keys():
         # A CRM writes the expected day into the close date of a deal that is still open.
@@ -107,12 +109,13 @@ def _source(table: TableContract, spec: TableSpec, con: ibis.BaseBackend) -> ir.
 
 def _origins(table: TableContract, spec: TableSpec, source: ir.Table) -> dict[str, ColumnSpec]:
     origin = {}
+    folded = {each.lower(): each for each in source.columns}
     for name in [*table.columns, *(each for each in spec.columns if each not in table.columns)]:
         how = spec.columns.get(name)
         if spec.says_unavailable(name):
             continue
-        if how is None and name in source.columns:
-            how = ColumnSpec(column=name)
+        if how is None and name in folded:
+            how = ColumnSpec(column=folded[name])
         if how is None:
             continue
         if how.generate:

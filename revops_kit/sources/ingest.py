@@ -131,9 +131,10 @@ def convert(
             name, Column(name, "", "text", False, "", False, False, False, None, None, ())
         )
         columns[name] = _column(declared, how, frame, numbers, spec, house, sieve)
-    extras = [name for name in frame.columns if name not in origin]
-    for name in extras:
-        columns[name] = values.to_text(frame[name]).values
+    for name in frame.columns:
+        # Engines take names that differ only in case for one, so those carried along are lower.
+        if name.lower() not in columns:
+            columns[name.lower()] = values.to_text(frame[name]).values
     _convert_currencies(table, columns, house, sieve)
     _check(table, columns, sieve)
     _check_keys(table, columns, sieve)
@@ -190,12 +191,13 @@ def _origins(
 ) -> dict[str, ColumnSpec]:
     """Say for each column of the result how it is made."""
     origin: dict[str, ColumnSpec] = {}
+    folded = {each.lower(): each for each in available}
     for name in [*table.columns, *(each for each in spec.columns if each not in table.columns)]:
         if spec.says_unavailable(name):
             continue
         how = spec.columns.get(name)
-        if how is None and name in available:
-            how = ColumnSpec(column=name)
+        if how is None and name in folded:
+            how = ColumnSpec(column=folded[name])
         if how is None:
             continue
         if how.column and how.column not in available:
@@ -401,8 +403,8 @@ def _look_up(
         raise ContractError(f"{file}: column {lookup.key!r} repeats values; a lookup needs a key.")
     text = text.set_index(lookup.key)
     for more in text.columns:
-        if more not in columns:
-            columns[more] = columns[name].map(text[more]).astype(object)
+        if more.lower() not in columns:
+            columns[more.lower()] = columns[name].map(text[more]).astype(object)
     written = columns[name].fillna("")
     strange = (written != "").to_numpy() & ~written.isin(text.index).to_numpy() & ~sieve.out
     if strange.any():
@@ -414,8 +416,7 @@ def _look_up(
             "unmatched",
             name,
             sieve.lines[rows],
-            f"{plural(len(rows), 'row')} of {len(written):,} with {named} "
-            f"{'find' if len(rows) > 1 else 'finds'} no row in {file}.{near}",
+            f"{named} is not in {file}.{near}",
         )
 
 

@@ -9,20 +9,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from revops_kit.units import plural
 
 SEARCHED_ROWS = 50  # for the header
 LINES_SHOWN = 5
 
-_TOTAL = re.compile(
-    r"(grand |sub)?-?totals?|(zwischen|gesamt)?summe|gesamt(betrag)?|insgesamt|total "
+# `Total`, `Grand Total:`, `Total: Campaigns`, `Summe (12)`; not `Total Wine & More`.
+_TOTAL = (
+    r"^((grand |sub)?-?totals?|(zwischen|gesamt)?summe|gesamt(betrag)?|insgesamt|total "
     r"(général|general|generale|geral)|totale|totaal|eindtotaal|suma|razem|summa|i alt|yhteensä"
-    r"|celkem|összesen|toplam|итого|всего|合計|小計|总计|合计",
-    re.IGNORECASE,
+    r"|celkem|összesen|toplam|итого|всего|合計|小計|总计|合计)\s*(:.*|[-–]?\s?\(.*\))?$"
 )
 _FIGURE = re.compile(r"\W*([A-Z]{1,3}\b)?[^\w]*\d[\d\s.,'’]*\W*([A-Z]{3}|[kKM])?\W*|[-–—\s]+|n/?a")
 _SMALL_PRINT = re.compile(
@@ -75,6 +78,15 @@ class RawTable:
     notes: list[str]
 
 
+class Outline(NamedTuple):
+    """Where the table lies in its file."""
+
+    header: Sequence[str]
+    header_line: int
+    above: Sequence[int]  # the lines of the titles
+    below: Sequence[int]  # and of the small print
+
+
 def arrange(
     rows: Sequence[Sequence[str]],
     lines: Sequence[int],
@@ -89,8 +101,7 @@ def arrange(
     rows, lines
         The fields of each row, and the physical line it begins on.
     is_sheet
-        Whether they come from a spreadsheet, where cells stray beside the table and all rows
-        have the same width.
+        Whether they come from a spreadsheet, where cells stray beside the table.
     header_first
         Whether the first row is known to be the header.
 
@@ -103,46 +114,76 @@ def arrange(
     >>> table.notes
     ['header on line 2', '1 line above it left out (line 1)', '1 total left out (line 5)']
     """
-    at = 0 if header_first else _header(rows)
+    at = 0 if header_first else find_header(rows)
+    end = at + find_footer(rows[at:], lines[at:], named_width(rows[at]))
+    outline = Outline(rows[at], lines[at], lines[:at], lines[end:])
+    body, begins, rejects = _of_width(rows[at + 1 : end], lines[at + 1 : end], rows[at])
+    columns = [pa.array(column, pa.string()) for column in zip(*body, strict=True)]
+    return tabulate(outline, columns, begins, rejects, is_sheet=is_sheet)
+
+
+def tabulate(
+    outline: Outline,
+    columns: Sequence[pa.Array],
+    lines: Sequence[int],
+    rejects: list[Reject],
+    *,
+    is_sheet: bool = False,
+) -> RawTable:
+    """Name and trim the columns of a table, and leave out what only repeats or adds up.
+
+    Parameters
+    ----------
+    columns
+        All of one length, at least as many as the header names; none where there are no rows.
+    """
     notes = []
-    if at:
-        notes.append(f"header on line {lines[at]:,}")
-        notes.append(_left_out("line", lines[:at], " above it"))
-    header = [cell.strip() for cell in rows[at]]
-    while header and not header[-1]:
-        header.pop()
-    end = _footer(rows, lines, at, len(header))
-    footer = list(lines[end:])
-    body, begins, rejects = _of_width(rows[at + 1 : end], lines[at + 1 : end], rows[at], header)
-    widest = max(map(len, body), default=len(header))
-    columns = [[cell.strip() or None for cell in column] for column in zip(*body, strict=True)] or [
-        [] for _ in range(widest)
-    ]
-    beside = [column for column in columns[len(header) :] if any(column)]
+    if outline.above:
+        notes.append(f"header on line {outline.header_line:,}")
+        notes.append(_left_out("line", outline.above, " above it"))
+    columns = [_trimmed(column) for column in columns]
+    names = [cell.strip() for cell in outline.header[: named_width(outline.header)]]
+    columns = columns or [pa.nulls(0, pa.string())] * len(names)
+    kept = np.zeros(len(lines), dtype=bool)
+    for column in columns:
+        kept |= column.is_valid().to_numpy(zero_copy_only=False)
+    beside = [column for column in columns[len(names) :] if column.null_count < len(column)]
     if is_sheet and beside:
-        stray = sum(cell is not None for column in beside for cell in column)
+        stray = sum(len(column) - column.null_count for column in beside)
         notes.append(f"{plural(stray, 'cell')} beside the table left out")
-        columns = columns[: len(header)]
-    names = header + [""] * (len(columns) - len(header))
-    used = [place for place, name in enumerate(names) if name or any(columns[place])]
-    names = _names(names)
-    frame = pd.DataFrame(
-        {names[place]: pd.Series(columns[place], dtype=object) for place in used}, dtype=object
-    )
-    kept = np.ones(len(body), dtype=bool)
+        columns = columns[: len(names)]
     for what, found in (
-        ("repeated header", _repeated_headers(columns, header)),
+        ("repeated header", _repeated_headers(columns, names)),
         ("total", _totals(columns)),
     ):
-        if found:
+        if len(found):
             kept[found] = False
-            notes.append(_left_out(what, [begins[row] for row in found]))
-    if footer:
-        notes.append(_left_out("footer line", footer))
-    numbers = np.asarray(begins, dtype=np.int64)
-    if not kept.all():
-        frame, numbers = frame[kept].reset_index(drop=True), numbers[kept]
-    return RawTable(frame, numbers, rejects, notes)
+            notes.append(_left_out(what, [lines[row] for row in found]))
+    if outline.below:
+        notes.append(_left_out("footer line", outline.below))
+    names += [""] * (len(columns) - len(names))
+    frame = pd.DataFrame(
+        {
+            unique: column.to_numpy(zero_copy_only=False)[kept]
+            for unique, name, column in zip(_names(names), names, columns, strict=True)
+            if name or column.null_count < len(column)
+        },
+        dtype=object,
+    )
+    return RawTable(frame, np.asarray(lines, dtype=np.int64)[kept], rejects, notes)
+
+
+def named_width(header: Sequence[str]) -> int:
+    """Count the fields of a header to the last one that has a name."""
+    return max((place for place, cell in enumerate(header, 1) if cell.strip()), default=0)
+
+
+def _trimmed(column: pa.Array) -> pa.Array:
+    """Trim all cells, and make the empty ones missing."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    column = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _left_out(what: str, lines: Sequence[int], where: str = "") -> str:
@@ -157,7 +198,7 @@ def _filled(row: Sequence[str]) -> int:
     return sum(1 for cell in row if cell.strip())
 
 
-def _header(rows: Sequence[Sequence[str]]) -> int:
+def find_header(rows: Sequence[Sequence[str]]) -> int:
     """Find the header: the first row as full as most, with more names in it than figures."""
     sample = rows[: 20 * SEARCHED_ROWS]
     if not sample:
@@ -178,10 +219,18 @@ def _is_named(row: Sequence[str]) -> bool:
     return figures < _filled(row) / 2
 
 
-def _footer(rows: Sequence[Sequence[str]], lines: Sequence[int], header: int, width: int) -> int:
-    """Find where the small print begins: at the end, nearly empty, and worded or set apart."""
+def find_footer(rows: Sequence[Sequence[str]], lines: Sequence[int], width: int) -> int:
+    """Find where the small print begins: nearly empty rows at the end, worded or set apart.
+
+    Parameters
+    ----------
+    rows, lines
+        The header first.
+    width
+        How many fields it names.
+    """
     begins = end = len(rows)
-    while end > header + 1 and _filled(rows[end - 1]) <= min(2, width - 1):
+    while end > 1 and _filled(rows[end - 1]) <= min(2, width - 1):
         end -= 1
         above = rows[end - 1]
         is_apart = lines[end] - lines[end - 1] > 1 + sum(cell.count("\n") for cell in above)
@@ -191,23 +240,20 @@ def _footer(rows: Sequence[Sequence[str]], lines: Sequence[int], header: int, wi
 
 
 def _of_width(
-    rows: Sequence[Sequence[str]],
-    lines: Sequence[int],
-    written: Sequence[str],
-    header: Sequence[str],
-) -> tuple[list[Sequence[str]], list[int], list[Reject]]:
+    rows: Sequence[Sequence[str]], lines: Sequence[int], header: Sequence[str]
+) -> tuple[Sequence[Sequence[str]], Sequence[int], list[Reject]]:
     """Keep the rows that have the header's fields; fields too many are forgiven where empty."""
-    width = max(len(written), len(header))
+    width, needed = len(header), named_width(header)
     if all(len(row) == width for row in rows):
-        return list(rows), list(lines), []
+        return rows, lines, []
     body, begins, rejects = [], [], []
     for row, line in zip(rows, lines, strict=True):
-        if len(row) < len(header) or any(cell.strip() for cell in row[width:]):
-            reason = f"has {plural(len(row), 'field')} where the header has {len(header)}"
+        if len(row) < needed or any(cell.strip() for cell in row[width:]):
+            reason = f"has {plural(len(row), 'field')} where the header has {needed}"
             rejects.append(Reject(line, None, reason))
-            continue
-        body.append([*row[:width], *[""] * (width - len(row))])
-        begins.append(line)
+        else:
+            body.append([*row[:width], *[""] * (width - len(row))])
+            begins.append(line)
     return body, begins, rejects
 
 
@@ -225,34 +271,25 @@ def _names(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _repeated_headers(columns: list[list[str | None]], header: Sequence[str]) -> list[int]:
+def _repeated_headers(columns: Sequence[pa.Array], names: Sequence[str]) -> np.ndarray:
     """Find the rows that say the header again."""
-    if not columns or not header:
-        return []
-    names = [name or None for name in header]
-    return [
-        row
-        for row, cell in enumerate(columns[0])
-        if cell == names[0]
-        and len(names) > 1
-        and all(column[row] == name for column, name in zip(columns, names, strict=False))
-    ]
+    if len(names) < 2:
+        return np.array([], dtype=int)
+    same = np.ones(len(columns[0]), dtype=bool)
+    for column, name in zip(columns, names, strict=False):
+        alike = pc.equal(column, name) if name else pc.is_null(column)
+        same &= pc.fill_null(alike, False).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(same)
 
 
-def _totals(columns: list[list[str | None]]) -> list[int]:
+def _totals(columns: Sequence[pa.Array]) -> list[int]:
     """Find the rows that add up others: they say so, and hold nothing else but figures."""
     found = []
     for place, column in enumerate(columns[:3]):
-        says = {cell for cell in set(column) if cell and _says_total(cell)}
-        for row in [row for row, cell in enumerate(column) if cell in says] if says else []:
-            before = [other[row] for other in columns[:place]]
-            after = [other[row] for other in columns[place + 1 :] if other[row]]
-            if not any(before) and all(_FIGURE.fullmatch(cell) for cell in after):
-                found.append(row)
+        says = pc.match_substring_regex(column, _TOTAL, ignore_case=True)
+        for row in np.flatnonzero(pc.fill_null(says, False).to_numpy(zero_copy_only=False)):
+            cells = [other[row].as_py() for other in columns]
+            after = [cell for cell in cells[place + 1 :] if cell]
+            if not any(cells[:place]) and all(_FIGURE.fullmatch(cell) for cell in after):
+                found.append(int(row))
     return sorted(found)
-
-
-def _says_total(cell: str) -> bool:
-    """Tell `Total`, `Grand Total:`, `Total: Campaigns` and `Summe (12)` from Total Wine & More."""
-    match = _TOTAL.match(cell)
-    return bool(match) and re.fullmatch(r"\s*(:.*|[-–]? ?\(.*\))?", cell[match.end() :]) is not None

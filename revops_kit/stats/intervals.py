@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from revops_kit.errors import RequestError
-from revops_kit.stats.checks import refuse
+from revops_kit.stats.arrays import floats, plain, refuse
 
 Bound = float | np.ndarray
 
@@ -43,7 +43,7 @@ def wilson(
     # At the ends the arithmetic would miss 0 and 1 by a rounding error.
     low = np.where(share == 0, 0.0, centre - margin)
     high = np.where(share == 1, 1.0, centre + margin)
-    return _plain(low), _plain(high)
+    return plain(low), plain(high)
 
 
 def clopper_pearson(
@@ -69,7 +69,7 @@ def clopper_pearson(
     s, n = _shares(successes, trials)
     low = np.where(s == 0, 0 * n, betaincinv(np.maximum(s, 1e-9), n - s + 1, tail))
     high = np.where(s == n, 1.0, betainccinv(s + 1, np.maximum(n - s, 1e-9), tail))
-    return _plain(low), _plain(high)
+    return plain(low), plain(high)
 
 
 def newcombe(
@@ -96,7 +96,7 @@ def newcombe(
     difference = share1 - share2
     low = difference - np.hypot(share1 - low1, high2 - share2)
     high = difference + np.hypot(high1 - share1, share2 - low2)
-    return _plain(difference), _plain(low), _plain(high)
+    return plain(difference), plain(low), plain(high)
 
 
 def delta_ratio(
@@ -127,14 +127,14 @@ def delta_ratio(
     [0.868, 3.132]
     """
     z = NormalDist().inv_cdf(1 - _tail(confidence))
-    n, x, y, xx, yy, xy = _floats(n, sum_x, sum_y, sum_xx, sum_yy, sum_xy)
+    n, x, y, xx, yy, xy = floats(n, sum_x, sum_y, sum_xx, sum_yy, sum_xy)
     n = np.where(n >= 2, n, np.nan)
     y = np.where(y == 0, np.nan, y)
     ratio = x / y
     # Rounding may leave a sum of squares that should be 0 a little below it.
     squares = np.maximum(xx - 2 * ratio * xy + ratio**2 * yy, 0)
     margin = z * np.sqrt(squares * n / (n - 1)) / np.abs(y)
-    return _plain(ratio - margin), _plain(ratio + margin)
+    return plain(ratio - margin), plain(ratio + margin)
 
 
 def poisson(count: ArrayLike, confidence: float = 0.95) -> tuple[Bound, Bound]:
@@ -152,10 +152,10 @@ def poisson(count: ArrayLike, confidence: float = 0.95) -> tuple[Bound, Bound]:
     from scipy.special import gammainccinv, gammaincinv
 
     tail = _tail(confidence)
-    (count,) = _floats(count)
+    (count,) = floats(count)
     refuse(count < 0, "counts are 0 or more")
     low = np.where(count == 0, 0.0, gammaincinv(np.maximum(count, 1e-9), tail))
-    return _plain(low), _plain(gammainccinv(count + 1, tail))
+    return plain(low), plain(gammainccinv(count + 1, tail))
 
 
 def median_from_counts(
@@ -199,7 +199,7 @@ def median_from_counts(
     tail = _tail(confidence)
     if not 0 < q < 1:
         raise RequestError(f"The quantile {q} is not between 0 and 1.")
-    values, counts = _floats(values, counts)
+    values, counts = floats(values, counts)
     refuse((counts < 0) | (counts != np.round(counts)), "counts are whole numbers, 0 or more")
     values, counts = values[counts > 0], counts[counts > 0].astype("int64")
     refuse(np.isnan(values), "values are numbers")
@@ -277,16 +277,6 @@ def _tail(confidence: float) -> float:
 
 def _shares(successes: ArrayLike, trials: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Take successes and trials as floats, with NaN for no trials."""
-    s, n = _floats(successes, trials)
+    s, n = floats(successes, trials)
     refuse((s < 0) | (s > n), "successes lie between 0 and the trials")
     return s, np.where(n > 0, n, np.nan)
-
-
-def _floats(*numbers: ArrayLike) -> list[np.ndarray]:
-    """Take scalars and arrays as arrays of floats of one shape."""
-    return list(np.broadcast_arrays(*(np.asarray(some, dtype=float) for some in numbers)))
-
-
-def _plain(bound: np.ndarray) -> Bound:
-    """Give a float back for a scalar."""
-    return float(bound) if np.ndim(bound) == 0 else bound

@@ -144,6 +144,8 @@ def test_first_heading_is_the_title_and_the_sentence_below_it_the_question():
     assert report.question.strip() == "<p><em>What share?</em></p>"
     page = page_of(executed("# Win rate\n\n*What share?*", "# Second"))
     assert page.count("Win rate</h1>") == 1
+    assert read_report(executed("# Win rate", "# Second"), "Win rate").title == "Win rate"
+    assert read_report(executed("Text"), "win_rate").title == "win_rate"
 
 
 def test_code_warnings_errors_and_reprs_stay_in_the_notebook():
@@ -259,7 +261,7 @@ def spy():
     """A server that keeps what it is asked for."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             server.asked.append(self.path)
             self.send_error(404)
 

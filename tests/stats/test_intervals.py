@@ -131,7 +131,7 @@ def test_wider_confidence_gives_a_wider_interval():
 
 @pytest.mark.parametrize("counts", [(3, 2), (-1, 2)])
 def test_counts_that_cannot_be_are_refused(counts):
-    with pytest.raises(StatisticsError, match="successes lie between 0 and the trials, but 1 of 1"):
+    with pytest.raises(StatisticsError, match="successes lie between 0 and the trials; not so in 1 of 1"):
         wilson(*counts)
 
 
@@ -259,7 +259,7 @@ def test_median_of_ten_million_is_bounded_by_its_standard_error():
 
 
 def test_quantile_of_unknown_values_or_parts_of_counts_is_refused():
-    with pytest.raises(StatisticsError, match="values are numbers, but 1 of 2"):
+    with pytest.raises(StatisticsError, match="values are numbers; not so in 1 of 2"):
         median_from_counts([1, nan], [1, 1])
     with pytest.raises(StatisticsError, match="counts are whole numbers"):
         median_from_counts([1, 2], [1, 0.5])

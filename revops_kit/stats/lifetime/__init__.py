@@ -12,10 +12,10 @@ sense. Where it is highest at a limit that does (all customers alike, nobody dro
 limit is given by large or small parameters, and `notes` say so.
 """
 
-from revops_kit.stats.lifetime.buying import BgNbd, fit_bg_nbd
-from revops_kit.stats.lifetime.buying_pareto import ParetoNbd, fit_pareto_nbd
-from revops_kit.stats.lifetime.renewing import ShiftedBetaGeometric, fit_sbg, fit_sbg_durations
-from revops_kit.stats.lifetime.spending import GammaGamma, fit_gamma_gamma
+from revops_kit.stats.lifetime.bg_nbd import BgNbd, fit_bg_nbd
+from revops_kit.stats.lifetime.gamma_gamma import GammaGamma, fit_gamma_gamma
+from revops_kit.stats.lifetime.pareto_nbd import ParetoNbd, fit_pareto_nbd
+from revops_kit.stats.lifetime.sbg import ShiftedBetaGeometric, fit_sbg, fit_sbg_durations
 
 __all__ = [
     "BgNbd",

@@ -1,46 +1,48 @@
-"""What the models of lifetime share: histories in, the maximum of a likelihood out."""
+"""The mathematics that the models share: the maximum of a likelihood, averages over a beta."""
 
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import minimize
 
 from revops_kit.errors import StatisticsError
-from revops_kit.stats.checks import refuse
-from revops_kit.units import plural
+
+# Of positive parameters: its logarithm and the gradient of that.
+Likelihood = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 # A gamma or beta distribution with a parameter this large is as good as a constant.
 ALIKE = 1e3
+# How far the logarithm of a parameter may go, in units near the data's own.
+FAR = 10
 
 
-def maximise(
-    loglik: Callable[[np.ndarray], tuple[float, np.ndarray]], start: list[float], size: float
-) -> tuple[np.ndarray, float]:
-    """Find the positive parameters at which a log-likelihood with its gradient is highest."""
+def maximise(likelihood: Likelihood, start: list[float], size: float) -> tuple[list[float], float]:
+    """Find the positive parameters at which a log-likelihood with its gradient is highest.
+
+    `size` is the number of customers.
+    """
 
     # Per customer, and in the logarithms of the parameters, so that one tolerance suits all.
     def objective(logs: np.ndarray) -> tuple[float, np.ndarray]:
         parameters = np.exp(logs)
-        value, gradient = loglik(parameters)
+        value, gradient = likelihood(parameters)
         return -value / size, -gradient * parameters / size
 
     found = minimize(
         objective,
-        np.log(start),
+        np.clip(np.log(start), -FAR, FAR),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(-10, 10)] * len(start),
+        bounds=[(-FAR, FAR)] * len(start),
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000, "maxcor": 20},
     )
-    free = np.abs(found.x) < 10
+    free = np.abs(found.x) < FAR
     if not np.all(np.abs(found.jac[free]) < 1e-4):
         raise StatisticsError(
             "The fit does not settle: the histories are too few or too much alike."
         )
-    return np.exp(found.x), float(-found.fun * size)
+    return np.exp(found.x).tolist(), float(-found.fun * size)
 
 
 def beta_rule(a: float, b: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,36 +56,23 @@ def beta_rule(a: float, b: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
     k = np.arange(1.0, nodes)
     s = 2 * k + a + b - 2
     middle = np.append((a - b) / (a + b), (a - b) * (a + b - 2) / (s * (s + 2)))
-    beside = 4 * k * (k + a - 1) * (k + b - 1) * (k + a + b - 2) / (s**2 * (s**2 - 1))
-    beside[0] = 4 * a * b / ((a + b) ** 2 * (a + b + 1))
+    # The first of these is 0 / 0 in the general form when a + b = 1.
+    first = 4 * a * b / ((a + b) ** 2 * (a + b + 1))
+    k, s = k[1:], s[1:]
+    rest = 4 * k * (k + a - 1) * (k + b - 1) * (k + a + b - 2) / (s**2 * (s**2 - 1))
+    beside = np.append(first, rest)
     points, vectors = eigh_tridiagonal((1 + middle) / 2, np.sqrt(beside) / 2)
     return np.clip(points, 1e-300, 1), vectors[0] ** 2
 
 
-def columns_of(weights: ArrayLike | None, *columns: ArrayLike) -> list[np.ndarray]:
-    """Give columns of one length with their weights, without those that weigh nothing."""
-    columns = [np.atleast_1d(np.asarray(column, dtype=float)) for column in columns]
-    columns.append(
-        np.ones(len(columns[0])) if weights is None else np.asarray(weights, dtype=float)
-    )
-    lengths = {column.shape for column in columns}
-    if len(lengths) > 1:
-        raise StatisticsError("The columns of the histories differ in length.")
-    refuse(~np.isfinite(np.array(columns)).all(axis=0), "histories are known, finite numbers")
-    refuse(columns[-1] < 0, "weights are 0 or more")
-    return [column[columns[-1] > 0] for column in columns]
-
-
-def grouped(weights: np.ndarray, *columns: np.ndarray) -> list[np.ndarray]:
-    """Give the distinct rows of the columns, with the sums of their weights."""
-    frame = pd.DataFrame(dict(enumerate(columns)))
-    sums = pd.Series(weights).groupby([frame[name] for name in frame]).sum().reset_index()
-    return [sums[name].to_numpy() for name in sums]
-
-
-def refuse_one(size: float) -> None:
-    if size < 2:
-        raise StatisticsError(
-            f"The histories are of {plural(round(size), 'customer')}; how customers differ takes two "
-            "or more. Give numbers or percent, not shares of 1."
-        )
+def buying_notes(r: float, drops_out: bool, dropping_alike: bool) -> tuple[str, ...]:
+    """Say where a fit has ended at a limit."""
+    said = [
+        (r > ALIKE, "Customers do not differ in how often they buy, as far as the data show."),
+        (not drops_out, "Hardly anyone drops out, as far as the data show."),
+        (
+            dropping_alike,
+            "Customers do not differ in how soon they drop out, as far as the data show.",
+        ),
+    ]
+    return tuple(text for holds, text in said if holds)

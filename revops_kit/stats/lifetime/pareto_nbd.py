@@ -1,4 +1,19 @@
-x@dataclass(frozen=True)
+"""No contract: which customers buy again, dropping out at any time (Pareto/NBD)."""
+# The literature writes T for the time a customer was watched, and so does this interface.
+# ruff: noqa: N803, N806
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma, gammaln
+
+from revops_kit.stats.arrays import floats, plain
+from revops_kit.stats.lifetime.fitting import ALIKE, Likelihood, buying_notes, maximise
+from revops_kit.stats.lifetime.histories import grouped_purchase_histories, purchase_histories
+
+
+@dataclass(frozen=True)
 class ParetoNbd:
     """Customers who buy at random, each at their own rate, until they drop out at any time.
 
@@ -19,38 +34,56 @@ class ParetoNbd:
     loglik: float = np.nan
     notes: tuple[str, ...] = ()
 
-    def expected(self, t: ArrayLike) -> np.ndarray:
-        """Give the repeat purchases that a new customer makes in time t, on average."""
-        t = np.asarray(t, dtype=float)
-        alive_for = self.beta * _decayed(self.s - 1, np.log1p(t / self.beta))
-        return self.r / self.alpha * alive_for
+    def expected(self, t: ArrayLike) -> float | np.ndarray:
+        """Give the repeat purchases that a new customer makes in time t, on average.
 
-    def conditional(self, t: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> np.ndarray:
+        Examples
+        --------
+        >>> round(ParetoNbd(r=1, alpha=2, s=2, beta=10).expected(10), 3)
+        2.5
+        """
+        (t,) = floats(t)
+        alive_for = self.beta * _decayed(self.s - 1, np.log1p(t / self.beta))
+        return plain(self.r / self.alpha * alive_for)
+
+    def conditional(
+        self, t: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
+    ) -> float | np.ndarray:
         """Give the purchases expected in the next t of a customer with that history.
 
         Parameters are those of `fit_pareto_nbd`.
         """
-        t, x, t_x, T = _histories(t, x, t_x, T)
+        t, x, t_x, T = purchase_histories(t, x, t_x, T)
         alive_for = (self.beta + T) * _decayed(self.s - 1, np.log1p(t / (self.beta + T)))
-        return self.p_alive(x, t_x, T) * (self.r + x) / (self.alpha + T) * alive_for
+        return plain(self.p_alive(x, t_x, T) * (self.r + x) / (self.alpha + T) * alive_for)
 
-    def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> np.ndarray:
+    def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> float | np.ndarray:
         """Give the probability that a customer with that history has not dropped out."""
-        _, x, t_x, T = _histories(0, x, t_x, T)
+        _, x, t_x, T = purchase_histories(0, x, t_x, T)
         alive, gone, *_ = _pareto_parts((self.r, self.alpha, self.s, self.beta), x, t_x, T)
-        return alive / (alive + self.s * gone)
+        return plain(alive / (alive + self.s * gone))
 
 
 def fit_pareto_nbd(
     x: ArrayLike, t_x: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None
 ) -> ParetoNbd:
     """Fit the Pareto/NBD model to purchase histories; parameters as for `fit_bg_nbd`."""
-    x, t_x, T, weights = _grouped_histories(x, t_x, T, weights)
-    unit = np.average(T, weights=weights)
-    t_x, T = t_x / unit, T / unit
+    x, t_x, T, weights = grouped_purchase_histories(x, t_x, T, weights)
+    unit = float(np.average(T, weights=weights))
     size, purchases = weights.sum(), weights @ x
+    rate = purchases / size  # in that unit
+    likelihood = likelihood_of(x, t_x / unit, T / unit, weights)
+    (r, alpha, s, beta), best = maximise(likelihood, [1, 1 / rate, 1, 1], size)
+    notes = buying_notes(
+        r, drops_out=s * np.log1p(T.max() / (beta * unit)) > 1e-2, dropping_alike=s > ALIKE
+    )
+    return ParetoNbd(r, alpha * unit, s, beta * unit, best - float(purchases * np.log(unit)), notes)
 
-    def loglik(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+
+def likelihood_of(x: np.ndarray, t_x: np.ndarray, T: np.ndarray, weights: np.ndarray) -> Likelihood:
+    """Make the log-likelihood of (r, alpha, s, beta), with its gradient."""
+
+    def likelihood(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         r, alpha, s, beta = parameters
         alive, gone, log_a, log_b, per_a, per_b = _pareto_parts(parameters, x, t_x, T)
         either = alive + s * gone
@@ -63,12 +96,7 @@ def fit_pareto_nbd(
         by_r = by_r + digamma(r + x) - digamma(r)
         return weights @ value, np.array([weights @ by for by in (by_r, by_alpha, by_s, by_beta)])
 
-    rate = purchases / (weights @ T)
-    (r, alpha, s, beta), best = maximise(loglik, [1, 1 / rate, 1, 1], size)
-    notes = _buying_notes(
-        r, drops_out=s * np.log1p(T.max() / beta) > 1e-4, dropping_alike=s > ALIKE
-    )
-    return ParetoNbd(r, alpha * unit, s, beta * unit, best - purchases * np.log(unit), notes)
+    return likelihood
 
 
 def _pareto_parts(

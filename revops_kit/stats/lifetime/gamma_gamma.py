@@ -7,13 +7,14 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma, gammaln
 
 from revops_kit.errors import StatisticsError
-from revops_kit.stats.checks import refuse
-from revops_kit.stats.lifetime.fitting import ALIKE, columns_of, grouped, maximise, refuse_one
+from revops_kit.stats.arrays import floats, plain, refuse
+from revops_kit.stats.lifetime.fitting import ALIKE, Likelihood, maximise
+from revops_kit.stats.lifetime.histories import columns_of, grouped, refuse_one
 
 
 @dataclass(frozen=True)
 class GammaGamma:
-    """Customers who each spend around their own mean, whatever they buy how often.
+    """Customers who each spend around their own mean, however often they buy.
 
     A purchase is Gamma(p, ν) with ν of each customer Gamma(q, gamma); `gamma` is in the currency
     of the data. `population_mean` is infinite where q ≤ 1.
@@ -35,22 +36,22 @@ class GammaGamma:
         """The mean spend per purchase of a customer of whom nothing is known."""
         return self.p * self.gamma / (self.q - 1) if self.q > 1 else np.inf
 
-    def expected(self, x: ArrayLike, mean_value: ArrayLike) -> np.ndarray:
+    def expected(self, x: ArrayLike, mean_value: ArrayLike) -> float | np.ndarray:
         """Give the mean spend expected of a customer: their own, drawn towards everybody's.
 
         Parameters are those of `fit_gamma_gamma`; where x is 0, mean_value does not matter.
 
         Examples
         --------
-        >>> round(float(GammaGamma(6.25, 3.74, 15.44).expected(2, 22.35)), 1)
+        >>> round(GammaGamma(6.25, 3.74, 15.44).expected(2, 22.35), 1)
         24.7
         """
-        x, mean_value = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, mean_value)))
-        spent = x * np.where(x > 0, mean_value, 0)
-        known = self.p * x + self.q - 1
-        return np.where(
-            known > 0, self.p * (self.gamma + spent) / np.maximum(known, 1e-300), np.inf
-        )
+        x, mean_value = floats(x, mean_value)
+        spent = np.where(x > 0, x * mean_value, 0)
+        shape = self.p * x + self.q - 1
+        finite = shape > 0
+        mean = self.p * (self.gamma + spent) / np.where(finite, shape, 1)
+        return plain(np.where(finite, mean, np.inf))
 
 
 def fit_gamma_gamma(
@@ -76,11 +77,26 @@ def fit_gamma_gamma(
     refuse_one(size)
     if spend.min() == spend.max():
         raise StatisticsError("Every customer spends the same, so there is no spread to model.")
-    unit = np.average(spend, weights=weights)
-    spend = spend / unit
+    unit = float(np.average(spend, weights=weights))
+    (p, q, gamma), best = maximise(likelihood_of(x, spend / unit, weights), [2, 3, 1], size)
+    said = [
+        (p > ALIKE, "Every customer spends the same each time, as far as the data show."),
+        (q > ALIKE, "Customers do not differ in what they spend, as far as the data show."),
+        (q <= 1, "Spend is so uneven that its mean is infinite under the model."),
+        (
+            x.max() == 1,
+            "Each mean is of one purchase: a customer's own spread is hard to tell from others'.",
+        ),
+    ]
+    notes = tuple(text for holds, text in said if holds)
+    return GammaGamma(p, q, gamma * unit, best - float(size * np.log(unit)), notes)
+
+
+def likelihood_of(x: np.ndarray, spend: np.ndarray, weights: np.ndarray) -> Likelihood:
+    """Make the log-likelihood of (p, q, gamma), with its gradient: equation 1a of the paper."""
     log_spent = np.log(x * spend)
 
-    def loglik(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def likelihood(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         p, q, gamma = parameters
         shape, total = p * x + q, gamma + x * spend
         log_total = np.log(total)
@@ -91,15 +107,4 @@ def fit_gamma_gamma(
         by_gamma = q / gamma - shape / total
         return weights @ value, np.array([weights @ by for by in (by_p, by_q, by_gamma)])
 
-    (p, q, gamma), best = maximise(loglik, [2, 3, 1], size)
-    said = [
-        (p > ALIKE, "Every customer spends the same each time, as far as the data show."),
-        (q > ALIKE, "Customers do not differ in what they spend, as far as the data show."),
-        (q <= 1, "Spend is so uneven that its mean is infinite under the model."),
-        (
-            x.max() == 1,
-            "Nobody's mean is over two purchases: spread within and between is a guess.",
-        ),
-    ]
-    notes = tuple(text for holds, text in said if holds)
-    return GammaGamma(p, q, gamma * unit, best - size * np.log(unit), notes)
+    return likelihood

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln
 
 from revops_kit.errors import StatisticsError
-from revops_kit.stats.checks import refuse
-from revops_kit.stats.lifetime.fitting import beta_rule, columns_of, maximise, refuse_one
+from revops_kit.stats.arrays import floats, plain, refuse
+from revops_kit.stats.lifetime.fitting import Likelihood, beta_rule, maximise
+from revops_kit.stats.lifetime.histories import columns_of, refuse_one
 
 # Parameters that add up to this make churn as good as constant, and leave survival exact to 1e-8.
 CONSTANT = 1e6
@@ -52,10 +53,10 @@ class ShiftedBetaGeometric:
     covariance: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
-    def survival(self, t: ArrayLike) -> np.ndarray:
+    def survival(self, t: ArrayLike) -> float | np.ndarray:
         """Give the share of new customers still there after t renewals; 1 at t = 0."""
-        t = np.asarray(t, dtype=float)
-        return np.exp(betaln(self.alpha, self.beta + t) - betaln(self.alpha, self.beta))
+        (t,) = floats(t)
+        return plain(np.exp(betaln(self.alpha, self.beta + t) - betaln(self.alpha, self.beta)))
 
     def derl(self, n: int, discount: float) -> float:
         """Give the discounted expected residual lifetime of a customer, in periods.
@@ -76,7 +77,7 @@ class ShiftedBetaGeometric:
         Examples
         --------
         >>> round(ShiftedBetaGeometric(3.8, 15.2).derl(n=1, discount=0.1), 2)
-        3.21
+        3.31
         """
         alpha, beta = self.alpha, self.beta + n - 1
         if discount == 0:
@@ -162,8 +163,9 @@ def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
     """Fit to the numbers who left in period 1, 2, … and who could have."""
     left, at_risk = left[at_risk > 0], at_risk[at_risk > 0]
     stayed, earlier = at_risk - left, np.arange(len(left))
+    leavers = left.sum()
     refuse_one(at_risk.max(initial=0))
-    if left.sum() == 0:
+    if leavers == 0:
         raise StatisticsError("Nobody has left yet, so how long customers stay cannot be told.")
     if stayed.sum() == 0:
         raise StatisticsError("Everybody left in the first period: there is no lifetime to model.")
@@ -176,23 +178,15 @@ def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
             "Nobody left after the first period, so the model would keep the rest for ever."
         )
 
-    # Of those at risk in period t, alpha / (alpha + beta + t - 1) leave.
-    def loglik(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        alpha, beta = parameters
-        all_, those_left = at_risk / (alpha + beta + earlier), left.sum() / alpha
-        value = left.sum() * np.log(alpha) + stayed @ np.log(beta + earlier)
-        value -= at_risk @ np.log(alpha + beta + earlier)
-        return value, np.array(
-            [those_left - all_.sum(), (stayed / (beta + earlier)).sum() - all_.sum()]
-        )
-
-    churn = left.sum() / at_risk.sum()
-    (alpha, beta), best = maximise(loglik, [2 * churn, 2 * (1 - churn)], at_risk[0])
-    constant = left.sum() * np.log(churn) + stayed.sum() * np.log1p(-churn)
+    churn = leavers / at_risk.sum()
+    (alpha, beta), best = maximise(
+        likelihood_of(left, at_risk), [2 * churn, 2 * (1 - churn)], at_risk[0]
+    )
+    constant = leavers * np.log(churn) + stayed.sum() * np.log1p(-churn)
     if best - constant < 1e-6 + 1e-9 * abs(constant):
         return ShiftedBetaGeometric(
-            alpha=churn * CONSTANT,
-            beta=(1 - churn) * CONSTANT,
+            alpha=float(churn * CONSTANT),
+            beta=float((1 - churn) * CONSTANT),
             loglik=float(constant),
             covariance=np.full((2, 2), np.nan),
             notes=(
@@ -200,6 +194,22 @@ def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
             ),
         )
     common = (at_risk / (alpha + beta + earlier) ** 2).sum()
-    by_beta = (stayed / (beta + earlier) ** 2).sum()
-    information = np.array([[left.sum() / alpha**2 - common, -common], [-common, by_beta - common]])
+    by_alpha, by_beta = leavers / alpha**2, (stayed / (beta + earlier) ** 2).sum()
+    information = np.array([[by_alpha - common, -common], [-common, by_beta - common]])
     return ShiftedBetaGeometric(alpha, beta, best, np.linalg.inv(information))
+
+
+def likelihood_of(left: np.ndarray, at_risk: np.ndarray) -> Likelihood:
+    """Make the log-likelihood of (alpha, beta), with its gradient."""
+    stayed, earlier, leavers = at_risk - left, np.arange(len(left)), left.sum()
+
+    # Of those at risk in period t, alpha / (alpha + beta + t - 1) leave.
+    def likelihood(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        alpha, beta = parameters
+        value = leavers * np.log(alpha) + stayed @ np.log(beta + earlier)
+        value -= at_risk @ np.log(alpha + beta + earlier)
+        common = (at_risk / (alpha + beta + earlier)).sum()
+        by_alpha, by_beta = leavers / alpha - common, (stayed / (beta + earlier)).sum() - common
+        return value, np.array([by_alpha, by_beta])
+
+    return likelihood

@@ -1,0 +1,109 @@
+"""What is wrong with a workspace's data: broken contracts, rejected rows, keys that lead nowhere."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from revops_kit.contracts import contract
+from revops_kit.errors import RevopsError
+from revops_kit.silos import KeyAudit, audit_keys
+from revops_kit.sources import Health, Source
+from revops_kit.units import plural
+from revops_kit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `revops check` found.
+
+    Attributes
+    ----------
+    tables
+        Name → its state, or why it cannot be read.
+    keys
+        How well keys lead from table to table.
+    """
+
+    tables: dict[str, Health | RevopsError]
+    keys: list[KeyAudit]
+
+    @property
+    def is_broken(self) -> bool:
+        """Tell whether a table cannot be read, or rows break its contract."""
+        return any(isinstance(each, RevopsError) or each.is_broken for each in self.tables.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `revops check --format json` prints."""
+        return {
+            "tables": {
+                name: _unreadable(each) if isinstance(each, RevopsError) else each.as_json()
+                for name, each in self.tables.items()
+            },
+            "silos": {
+                "keys": [asdict(each) | {"unmatched": each.unmatched} for each in self.keys]
+            },
+        }
+
+
+def check(ws: Workspace) -> Findings:
+    """Look at every table of a workspace, and at the keys between them."""
+    tables = {
+        name: each.health if isinstance(each, Source) else each
+        for name, each in ws.tables.sources.items()
+    }
+    return Findings(tables, audit_keys(ws.tables))
+
+
+def freshness(ws: Workspace) -> list[dict[str, Any]]:
+    """Say of each table how many rows count, and from when to when they go."""
+    return [
+        {
+            "table": name,
+            "team": contract(name).team,
+            "rows": each.health.rows,
+            "rejected": each.health.rejected,
+            "from": str(each.health.oldest or ""),
+            "newest": str(each.health.newest or ""),
+        }
+        for name, each in ws.tables.sources.items()
+        if isinstance(each, Source)
+    ]
+
+
+def show(findings: Findings, console: "Console") -> None:
+    """Print what was found, for people."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading, side in (("table", "left"), ("rows", "right"), ("rejected", "right"),
+                          ("from", "left"), ("newest", "left")):
+        table.add_column(heading, justify=side)
+    for name, each in findings.tables.items():
+        if isinstance(each, RevopsError):
+            table.add_row(name, "–", "–", "cannot be read", "")
+        else:
+            ends = (str(day) if day else "–" for day in (each.oldest, each.newest))
+            table.add_row(name, f"{each.rows:,}", f"{each.rejected:,}", *ends)
+    console.print(table)
+    for name, each in findings.tables.items():
+        if isinstance(each, RevopsError):
+            console.print(f"✗ {name}: {each}", markup=False)
+            continue
+        for problem in each.problems:
+            sign = "·" if problem.kind == "note" else "!" if problem.kind == "unmatched" else "✗"
+            console.print(f"{sign} {name}: {problem.message}", markup=False)
+    for key in findings.keys:
+        if key.unmatched or key.blank:
+            console.print(
+                f"! {key.column} → {key.to}: {key.matched:,} of {plural(key.rows, 'row')} match, "
+                f"{key.blank:,} are blank, {key.unmatched:,} lead nowhere",
+                markup=False,
+            )
+
+
+def _unreadable(error: RevopsError) -> dict[str, Any]:
+    problem = {"kind": "unreadable", "column": None, "count": 0, "lines": [], "message": str(error)}
+    return {"rows": 0, "rejected": 0, "from": None, "newest": None, "problems": [problem]}

@@ -1,0 +1,138 @@
+"""Tables out of spreadsheets (xlsx, xls, ods), as text that keeps what the cells say."""
+
+import datetime as dt
+from dataclasses import replace
+from io import BytesIO
+
+from python_calamine import (
+    CalamineError,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from revops_kit.errors import SourceError, did_you_mean
+from revops_kit.sources.layout import RawTable, arrange
+from revops_kit.units import plural
+
+# Excel keeps 15 digits of a number; an id of more has lost the rest before it gets here.
+EXACT = 10**15
+
+
+def read(
+    data: bytes, name: str, sheet: str | int | None = None, skip_rows: int | None = None
+) -> RawTable:
+    """Read the table of one sheet.
+
+    Parameters
+    ----------
+    data, name
+        The workbook, and the name of its file for messages.
+    sheet
+        The sheet's name, or its number from 1; the first one with a table when left out.
+    skip_rows
+        How many rows stand above the header, where it is known.
+
+    Raises
+    ------
+    SourceError
+        When the workbook cannot be read, or has no such sheet.
+    """
+    try:
+        workbook = CalamineWorkbook.from_filelike(BytesIO(data))
+        tables = {each: _cells(workbook, each) for each in _wanted(workbook, name, sheet)}
+    except PasswordError:
+        raise SourceError(f"{name} asks for a password: save a copy without one.") from None
+    except CalamineError:
+        raise SourceError(
+            f"{name} cannot be read as a spreadsheet: open it and save it anew."
+        ) from None
+    filled = [each for each, (rows, _) in tables.items() if rows]
+    held = [each for each in filled if len(tables[each][0]) > 1] or filled
+    if not held:
+        raise SourceError(
+            f"{name} is empty: there is nothing on its {plural(len(tables), 'sheet')}."
+        )
+    rows, lines = tables[held[0]]
+    notes = []
+    if len(held) > 1:
+        notes.append(f"sheet {held[0]!r}, the first of {len(held)} with a table")
+    notes += _rounded(rows, lines)
+    first = sum(line <= (skip_rows or 0) for line in lines)
+    if first == len(rows):
+        raise SourceError(f"{name} is empty below its first {plural(first, 'row')}.")
+    table = arrange(
+        [[_text(cell) for cell in row] for row in rows[first:]],
+        lines[first:],
+        is_sheet=True,
+        header_first=skip_rows is not None,
+    )
+    return replace(table, notes=notes + table.notes)
+
+
+def _wanted(workbook: CalamineWorkbook, name: str, sheet: str | int | None) -> list[str]:
+    """Say which sheets to look at."""
+    known = workbook.sheet_names
+    if sheet is None:
+        return [
+            each.name
+            for each in workbook.sheets_metadata
+            if each.typ == SheetTypeEnum.WorkSheet and each.visible == SheetVisibleEnum.Visible
+        ]
+    if isinstance(sheet, int) and 1 <= sheet <= len(known):
+        return [known[sheet - 1]]
+    if sheet in known:
+        return [sheet]
+    raise SourceError(
+        f"{name} has no sheet {sheet!r}.{did_you_mean(str(sheet), known)} "
+        f"Its sheets: {', '.join(known)}."
+    )
+
+
+def _cells(workbook: CalamineWorkbook, sheet: str) -> tuple[list[list], list[int]]:
+    """Read the rows of a sheet that hold anything, and their numbers."""
+    rows = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+    lines = [line for line, row in enumerate(rows, 1) if any(_is_filled(cell) for cell in row)]
+    return [rows[line - 1] for line in lines], lines
+
+
+def _is_filled(cell: object) -> bool:
+    return bool(cell.strip()) if isinstance(cell, str) else cell is not None
+
+
+def _text(cell: object) -> str:
+    """Write a cell as text that says no more and no less."""
+    match cell:
+        case str():
+            return cell
+        case bool():
+            return str(cell).upper()
+        case float():
+            if cell.is_integer() and abs(cell) < EXACT:
+                return str(int(cell))
+            written = repr(cell)
+            # 1.234 would read as a thousand; a fourth decimal says that it is not.
+            return f"{written}0" if written[-4:-3] == "." else written
+        case dt.datetime():
+            cell = cell.replace(microsecond=0) + dt.timedelta(seconds=cell.microsecond >= 500_000)
+            return cell.date().isoformat() if cell.time() == dt.time() else str(cell)
+        case None:
+            return ""
+        case _:
+            return str(cell)
+
+
+def _rounded(rows: list[list], lines: list[int]) -> list[str]:
+    """Tell of numbers too long for a spreadsheet, which has rounded them."""
+    long = [
+        line
+        for row, line in zip(rows, lines, strict=True)
+        if any(isinstance(cell, float) and cell.is_integer() and abs(cell) >= EXACT for cell in row)
+    ]
+    if not long:
+        return []
+    return [
+        f"{plural(len(long), 'row')} with a number of more than 15 digits, which the spreadsheet "
+        f"has rounded (the first in row {long[0]:,}): keep ids as text"
+    ]

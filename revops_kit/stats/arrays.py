@@ -1,0 +1,37 @@
+"""Numbers in, numbers out: scalars and arrays alike, and refused where they cannot be."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from revops_kit.errors import StatisticsError
+
+
+def floats(*numbers: ArrayLike) -> tuple[np.ndarray, ...]:
+    """Take scalars and arrays as arrays of floats of one shape."""
+    return np.broadcast_arrays(*(np.asarray(some, dtype=float) for some in numbers))
+
+
+def plain(result: ArrayLike) -> float | np.ndarray:
+    """Give a float for a scalar, and an array for an array.
+
+    Examples
+    --------
+    >>> plain(np.float64(0.5))
+    0.5
+    """
+    return float(result) if np.ndim(result) == 0 else np.asarray(result)
+
+
+def refuse(wrong: np.ndarray, because: str) -> None:
+    """Refuse numbers that cannot be, saying what they should be and how many are not.
+
+    Examples
+    --------
+    >>> refuse(np.array([False, True]), "counts are 0 or more")
+    Traceback (most recent call last):
+    revops_kit.errors.StatisticsError: No estimate: counts are 0 or more; not so in 1 of 2.
+    """
+    if np.any(wrong):
+        raise StatisticsError(
+            f"No estimate: {because}; not so in {np.sum(wrong):,} of {np.size(wrong):,}."
+        )
