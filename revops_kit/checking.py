@@ -41,9 +41,7 @@ class Findings:
                 name: _unreadable(each) if isinstance(each, RevopsError) else each.as_json()
                 for name, each in self.tables.items()
             },
-            "silos": {
-                "keys": [asdict(each) | {"unmatched": each.unmatched} for each in self.keys]
-            },
+            "silos": {"keys": [asdict(each) | {"unmatched": each.unmatched} for each in self.keys]},
         }
 
 
@@ -56,11 +54,10 @@ def check(ws: Workspace) -> Findings:
     return Findings(tables, audit_keys(ws.tables))
 
 
-def freshness(ws: Workspace) -> list[dict[str, Any]]:
+def freshness(ws: Workspace) -> dict[str, dict[str, Any]]:
     """Say of each table how many rows count, and from when to when they go."""
-    return [
-        {
-            "table": name,
+    return {
+        name: {
             "team": contract(name).team,
             "rows": each.health.rows,
             "rejected": each.health.rejected,
@@ -69,7 +66,7 @@ def freshness(ws: Workspace) -> list[dict[str, Any]]:
         }
         for name, each in ws.tables.sources.items()
         if isinstance(each, Source)
-    ]
+    }
 
 
 def show(findings: Findings, console: "Console") -> None:
@@ -78,8 +75,13 @@ def show(findings: Findings, console: "Console") -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
-    for heading, side in (("table", "left"), ("rows", "right"), ("rejected", "right"),
-                          ("from", "left"), ("newest", "left")):
+    for heading, side in (
+        ("table", "left"),
+        ("rows", "right"),
+        ("rejected", "right"),
+        ("from", "left"),
+        ("newest", "left"),
+    ):
         table.add_column(heading, justify=side)
     for name, each in findings.tables.items():
         if isinstance(each, RevopsError):

@@ -52,7 +52,8 @@ AsOf = Annotated[
     str, typer.Option(help="The last day that is known, as 2026-10-31. [default: the data's last]")
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable."),
 ]
 By = Annotated[str, typer.Option(help="A column to split by, such as region or source.")]
 PeriodOption = Annotated[
@@ -128,12 +129,12 @@ def list_(workspace: WorkspaceOption = Path("revops.toml")) -> None:
         table.add_row(kpi.name, kpi.question, "\n".join(needs), here)
     _console().print(table)
     table = Table(box=box.SIMPLE_HEAD, title="Notebooks", title_justify="left")
-    for heading in ("notebook", "title", "parameters"):
+    for heading in ("notebook", "parameters"):
         table.add_column(heading)
-    from revops_kit.report import parameters_of, title_of
+    from revops_kit.report import parameters_of
 
     for path in notebooks(ws.file.parent).values():
-        table.add_row(path.stem, title_of(path), ", ".join(parameters_of(path)))
+        table.add_row(path.stem, ", ".join(parameters_of(path)))
     _console().print(table)
 
 
@@ -171,7 +172,8 @@ def kpi(
 @app.command()
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Notebooks, or one report of revops.toml. [default: all]")
+        list[str] | None,
+        typer.Argument(help="Notebooks, or one report of revops.toml. [default: all]"),
     ] = None,
     workspace: WorkspaceOption = Path("revops.toml"),
     period: PeriodOption = "",
@@ -272,8 +274,11 @@ def _print_result(result: "Result") -> None:
     from rich.table import Table
 
     unit, currency = result.kpi.unit, result.currency
-    table = Table(box=box.SIMPLE_HEAD, title=f"{result.kpi.title} · {result.kpi.question}",
-                  title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{result.kpi.title} · {result.kpi.question}",
+        title_justify="left",
+    )
     table.add_column("period")
     if result.by:
         table.add_column(result.by)
@@ -326,7 +331,10 @@ def _report(
     period = periods.resolve(period or "last-month", ws.as_of, ws.calendar)
     chosen = [available[name] for name in names or available]
     parameters = {
-        "workspace": ws.file.name, "period": period, "as_of": str(ws.as_of or ""), **settings
+        "workspace": ws.file.name,
+        "period": period,
+        "as_of": str(ws.as_of or ""),
+        **settings,
     }
     if by:
         ws.tables.split(by)
@@ -338,8 +346,13 @@ def _report(
         workdir=ws.file.parent,
         jobs=jobs,
         title=f"{ws.company.name} · {period}",
-        context={"company": ws.company.name, "period": period, "as_of": str(ws.as_of or ""),
-                 "tables": freshness(ws)},
+        context={
+            "company": ws.company.name,
+            "period": period,
+            "as_of": str(ws.as_of or ""),
+            "made_at": dt.datetime.now().isoformat(sep=" ", timespec="minutes"),
+            "tables": freshness(ws),
+        },
         progress=_progress(len(chosen)),
     )
     failed = [each for each in done if each.status == "failed"]
@@ -353,16 +366,21 @@ def _report(
 def _progress(count: int) -> Any:
     """Make what is told of each notebook: a bar on a terminal, a line elsewhere."""
     if not sys.stderr.isatty():
+
         def line(said: Any) -> None:
             if hasattr(said, "notebook"):
                 print(f"{said.notebook}: {said.status} in {said.seconds:.1f} s", file=sys.stderr)
+
         return line
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        console=Console(stderr=True), transient=True,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
     )
     task = bar.add_task("notebooks", total=count)
     bar.start()
@@ -372,6 +390,7 @@ def _progress(count: int) -> Any:
             bar.update(task, advance=1, description=said.notebook)
             if bar.finished:
                 bar.stop()
+
     return step
 
 

@@ -23,8 +23,16 @@ from revops_kit.tables import BLANK, Policies, Tables
 from revops_kit.units import Better, Unit, plural
 
 __all__ = [
-    "Change", "Kpi", "LeftOut", "Result", "Summary",
-    "cost_per", "median", "proportion", "ratio", "total",
+    "Change",
+    "Kpi",
+    "LeftOut",
+    "Result",
+    "Summary",
+    "cost_per",
+    "median",
+    "proportion",
+    "ratio",
+    "total",
 ]
 
 if TYPE_CHECKING:
@@ -74,6 +82,9 @@ class Kpi:
         The company's choices that it follows.
     looks_ahead
         Whether periods that have not begun have a figure too.
+    matures
+        Whether a period's figure still grows when the period is over, as conversion does: then
+        young periods are not compared with older ones.
     left_out, notes
         What cannot be counted, and what else a reader should know.
     """
@@ -92,16 +103,17 @@ class Kpi:
     either: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     looks_ahead: bool = False
+    matures: bool = False
     left_out: Callable[[Tables, Periods], list[LeftOut]] = lambda tables, periods: []
     notes: Callable[[Tables], list[str]] = lambda tables: []
 
-    def __call__(self, ws: Workspace, period: str = "all", by: str = "", **policies: Any) -> "Result":
+    def __call__(
+        self, ws: Workspace, period: str = "all", by: str = "", **policies: Any
+    ) -> "Result":
         """Count one period."""
         return self.over(ws, Periods(period), by, **policies)
 
-    def over(
-        self, ws: Workspace, periods: Periods, by: str = "", **policies: Any
-    ) -> "Result":
+    def over(self, ws: Workspace, periods: Periods, by: str = "", **policies: Any) -> "Result":
         """Count a run of periods, split by a column, in one query.
 
         Parameters
@@ -242,11 +254,12 @@ class Result:
     def change(self) -> Change | None:
         """The last period against the one before; None where that would mislead.
 
-        No change is claimed for a partial period, nor where either has no value. The interval
+        No change is claimed for a partial period, for one that is still maturing, nor where
+        either has no value. The interval
         of a difference of independent estimates is Zou and Donner's (Statistics in Medicine 27
         (2008), 1693-1702); for shares that is Newcombe's.
         """
-        if self.by or len(self.frame) < 2:
+        if self.by or len(self.frame) < 2 or self.kpi.matures:
             return None
         before, now = self.frame.iloc[-2], self.frame.iloc[-1]
         if now.is_partial or pd.isna(now.value) or pd.isna(before.value):
@@ -278,26 +291,28 @@ class Result:
                 notes.append(f"{period.label} is partial: known up to {self.as_of}.")
         return notes
 
-    def headline(self) -> str:
+    def headline(self) -> "Words":
         """Tell the last period in one sentence, with its interval and change."""
         unit, last = self.kpi.unit, self.frame.iloc[-1]
         span = "so far" if self.period == "all" else f"in {self.period}"
         if pd.isna(last.value):
-            return f"{self.kpi.title} {span}: no figure, for {last.missing_because}."
+            return Words(f"{self.kpi.title} {span}: no figure, for {last.missing_because}.")
         said = f"{self.kpi.title} {span}: {unit.write(last.value, self.currency)}"
         if last.is_partial:
             said += f" up to {self.as_of}"
         if not pd.isna(last.low):
             low, high = (unit.write(end, self.currency) for end in (last.low, last.high))
             said += f" (95 % interval {low} to {high}, {int(last.n):,} {self.kpi.counts})"
+        if self.kpi.matures:
+            said += f" – so far: young {self.kpi.counts} have had little time"
         if change := self.change:
             moved = unit.write_change(change.difference, self.currency)
             said += f", {moved} on {change.before}"
             if change.is_clear is not None:
                 said += " – a clear change" if change.is_clear else " – within natural variation"
-        return said + "."
+        return Words(f"{said}.")
 
-    def explain(self) -> "Explanation":
+    def explain(self) -> "Words":
         """Tell how it is counted: formula, window, choices, and what was left out."""
         kpi = self.kpi
         first, final = self.periods.each[0], self.periods.each[-1]
@@ -312,7 +327,7 @@ class Result:
             *(f"- Policy: {name} = {value}" for name, value in self.policy.items()),
             *(f"- {note}" for note in self.notes),
         ]
-        return Explanation("\n".join(line for line in lines if line))
+        return Words("\n".join(line for line in lines if line))
 
     def plot(self, **options: Any) -> "Chart":
         """Draw a trend over several periods, or a breakdown of one."""
@@ -352,11 +367,11 @@ class Result:
     def _repr_html_(self) -> str:
         from revops_kit import show
 
-        return show.result(self)._repr_html_()
+        return show.table(self)._repr_html_()
 
 
-class Explanation(str):
-    """How a figure is counted, as Markdown."""
+class Words(str):
+    """Text that a notebook shows as Markdown."""
 
     def _repr_markdown_(self) -> str:
         return str(self)
@@ -382,8 +397,11 @@ def with_policies(tables: Tables, changed: Mapping[str, Any]) -> Tables:
     except ValidationError as error:
         problem = error.errors()[0]
         raise UnknownNameError(
-            "a value", str(problem["input"])[:40],
-            str(problem.get("ctx", {}).get("expected", problem["msg"])).replace("'", "").split(" or "),
+            "a value",
+            str(problem["input"])[:40],
+            str(problem.get("ctx", {}).get("expected", problem["msg"]))
+            .replace("'", "")
+            .split(" or "),
             f"of the policy {problem['loc'][0]}",
         ) from None
     return replace(tables, policies=policies)
@@ -421,7 +439,8 @@ def _complete(
         nothing = begun & frame.value.isna().to_numpy()
         frame.loc[nothing, ["value", "numerator"]] = 0.0
     reasons = [
-        None if not np.isnan(value)
+        None
+        if not np.isnan(value)
         else missing or (said if isinstance(said, str) else _reason(kpi, each[start], periods))
         for value, start, said in zip(
             frame.value.astype(float), frame.period, frame.missing_because, strict=True

@@ -244,6 +244,21 @@ def last(count: int, text: str) -> Periods:
     return Periods(text, count)
 
 
+def shift(text: str, count: int) -> str:
+    """Name the period so many later, or earlier where `count` is negative; `all` stays.
+
+    Examples
+    --------
+    >>> shift("2026-11", 3), shift("2026-Q1", -1), shift("2026-W53", 1)
+    ('2027-02', '2025-Q4', '2027-W01')
+    """
+    # Labels follow each other alike in every calendar.
+    period = parse(text)
+    for _ in range(abs(count) if period.kind != "all" else 0):
+        period = containing(period.end if count > 0 else period.start - ONE_DAY, period.kind)
+    return period.label
+
+
 def parse(text: str, calendar: Calendar | None = None) -> Period:
     """Read a period as people write it.
 

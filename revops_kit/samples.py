@@ -2,18 +2,50 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 
 from revops_kit.contracts import contract
-from revops_kit.periods import parse_date
+from revops_kit.periods import Calendar, parse_date
 from revops_kit.sources import Health, Source
 from revops_kit.tables import TYPES, Policies, Tables
 
+Rows = Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Tables with a calendar and a currency: all that a KPI asks of a workspace."""
+
+    tables: Tables
+    calendar: Calendar = field(default_factory=Calendar)
+    currency: str = "USD"
+
+
+def workspace(
+    rows: Rows, *, calendar: Calendar | None = None, currency: str = "USD", **options: Any
+) -> Company:
+    """Make a workspace of rows at hand; `options` are those of `tables`.
+
+    Examples
+    --------
+    >>> from revops_kit import kpis
+    >>> ws = workspace({"leads": [
+    ...     {"lead_id": "1", "created_at": "2026-09-01", "converted_at": "2026-09-20"},
+    ...     {"lead_id": "2", "created_at": "2026-09-02", "converted_at": None},
+    ... ]}, as_of="2026-09-30")
+    >>> kpis.conversion_rate(ws, "2026-09").value
+    0.5
+    """
+    return Company(tables(rows, **options), calendar or Calendar(), currency)
+
 
 def tables(
-    rows: Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame],
+    rows: Rows,
     *,
     as_of: str | dt.date | None = None,
     policies: Policies | None = None,
@@ -25,7 +57,7 @@ def tables(
     ----------
     rows
         Table → its rows; dates as text. Columns left out are absent, as in a source without
-        them.
+        them; a table without any rows has those that the contract requires.
     as_of
         The last day that is known; None for all there is.
     con
@@ -40,22 +72,27 @@ def tables(
     con = con or ibis.duckdb.connect()
     sources = {}
     for name, given in rows.items():
-        frame = pd.DataFrame(given) if len(given) else pd.DataFrame(columns=list(contract(name).required))
-        promised = contract(name)
-        types = {}
-        for column in frame.columns:
-            kind = promised.columns[column].kind if column in promised.columns else "text"
-            types[column] = TYPES.get(kind, "float64")
-            if kind in ("date", "moment"):
-                frame[column] = pd.to_datetime(frame[column], format="ISO8601").astype("datetime64[us]")
-        kept = con.create_table(
-            f"sample_{name}_{len(con.list_tables())}",
-            ibis.memtable(frame).cast(types).to_pyarrow(),
-            temp=True,
-        )
-        sources[name] = Source(name, kept, Health(len(frame), 0, None, None))
+        frame = _typed(name, given)
+        kept = con.create_table(f"sample_{name}_{len(con.list_tables())}", frame, temp=True)
+        sources[name] = Source(name, kept, Health(len(given), 0, None, None))
     day = parse_date(as_of) if as_of else None
     return Tables(sources, day, policies or Policies())
+
+
+def _typed(name: str, given: Sequence[Mapping[str, object]] | pd.DataFrame) -> pa.Table:
+    """Give rows the types that the contract promises; columns outside it are text."""
+    promised = contract(name)
+    frame = pd.DataFrame(given).copy()
+    if frame.columns.empty:
+        frame = pd.DataFrame(columns=list(promised.required), dtype=object)
+    types = {}
+    for column in frame.columns:
+        kind = promised.columns[column].kind if column in promised.columns else "text"
+        types[column] = TYPES.get(kind, "float64")
+        if kind in ("date", "moment"):
+            days = pd.to_datetime(frame[column], format="ISO8601")
+            frame[column] = days.astype("datetime64[us]")
+    return ibis.memtable(frame).cast(types).to_pyarrow()
 
 
 def tiny(as_of: str = "2026-09-30") -> Tables:
@@ -72,10 +109,17 @@ def tiny(as_of: str = "2026-09-30") -> Tables:
         ("4", "lost", "2026-09-01", "2026-09-25", 9_000.0, None, "AMER"),
         ("5", "open", "2026-09-05", None, 10_000.0, "4", "EMEA"),
     ]
-    leads = [("1", "2026-07-20", "search"), ("2", "2026-07-30", "search"),
-             ("3", "2026-08-15", "referral"), ("4", "2026-09-01", "search")]
-    running = [("1", "A", "2025-01-01", None, 500.0), ("2", "B", "2025-03-01", "2026-09-15", 300.0),
-               ("3", "C", "2026-02-01", None, 200.0)]
+    leads = [
+        ("1", "2026-07-20", "search"),
+        ("2", "2026-07-30", "search"),
+        ("3", "2026-08-15", "referral"),
+        ("4", "2026-09-01", "search"),
+    ]
+    running = [
+        ("1", "A", "2025-01-01", None, 500.0),
+        ("2", "B", "2025-03-01", "2026-09-15", 300.0),
+        ("3", "C", "2026-02-01", None, 200.0),
+    ]
     columns = ("opportunity_id", "outcome", "opened_at", "closed_at", "amount", "lead_id", "region")
     return tables(
         {

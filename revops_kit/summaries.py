@@ -52,20 +52,28 @@ def _proportion(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> p
     low, high = intervals.wilson(fetched.numerator.to_numpy(), fetched.denominator.to_numpy())
     return fetched.assign(
         value=fetched.numerator / fetched.denominator.replace(0, np.nan),
-        low=low, high=high, n=fetched.denominator,
+        low=low,
+        high=high,
+        n=fetched.denominator,
     )
 
 
 def _squares(rows: ir.Table, keys: list[str]) -> ir.Table:
     top, bottom = rows.numerator.cast("float64"), rows.denominator.cast("float64")
     return rows.group_by(keys).aggregate(
-        numerator=top.sum(), denominator=bottom.sum(), n=rows.count(),
-        xx=(top * top).sum(), yy=(bottom * bottom).sum(), xy=(top * bottom).sum(),
+        numerator=top.sum(),
+        denominator=bottom.sum(),
+        n=rows.count(),
+        xx=(top * top).sum(),
+        yy=(bottom * bottom).sum(),
+        xy=(top * bottom).sum(),
     )
 
 
 def _ratio(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
-    parts = (fetched[name].to_numpy() for name in ("n", "numerator", "denominator", "xx", "yy", "xy"))
+    parts = (
+        fetched[name].to_numpy() for name in ("n", "numerator", "denominator", "xx", "yy", "xy")
+    )
     low, high = intervals.delta_ratio(*parts)
     value = fetched.numerator / fetched.denominator.replace(0, np.nan)
     return fetched.assign(value=value, low=low, high=high)
@@ -80,13 +88,17 @@ def _cost_per(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.
         f"undefined: {top:,.0f} spent and nothing won by it" if not bottom and top else None
         for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
     ]
-    unpaid = ["unpaid" if bottom and not top else None
-              for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)]
+    unpaid = [
+        "unpaid" if bottom and not top else None
+        for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
+    ]
     return fetched.assign(
-        value=value, n=count,
+        value=value,
+        n=count,
         low=np.where(count > 0, fetched.numerator / np.where(most > 0, most, np.nan), np.nan),
         high=np.where(count > 0, fetched.numerator / fewest, np.nan),
-        missing_because=spent, note=unpaid,
+        missing_because=spent,
+        note=unpaid,
     )
 
 

@@ -51,7 +51,7 @@ class Unit:
         size = abs(value)
         match self.name:
             case "share":
-                return f"{sign}{_digits(size * 100)}{NARROW_SPACE}%"
+                return f"{sign}{_percent(size)}{NARROW_SPACE}%"
             case "money":
                 return sign + _money(size, currency)
             case "money per day":
@@ -69,13 +69,13 @@ class Unit:
         Examples
         --------
         >>> SHARE.write_change(-0.021), DAYS.write_change(3.0), SHARE.write_change(0.0)
-        ('\\u22122.1\\u202fpp', '+3 days', '±0\\u202fpp')
+        ('\\u22122.1\\u202fpp', '+3 days', '±0.0\\u202fpp')
         """
         if difference is None or math.isnan(difference):
             return MISSING
         written = self.write(abs(difference), currency)
         if self.name == "share":
-            written = f"{_digits(abs(difference) * 100)}{NARROW_SPACE}pp"
+            written = f"{_percent(abs(difference))}{NARROW_SPACE}pp"
         sign = "+" if difference > 0 else MINUS if difference < 0 else "±"
         return sign + written
 
@@ -97,6 +97,11 @@ def plural(count: int, noun: str, many: str = "") -> str:
     ('1 row', '2,000 rows', '2 opportunities')
     """
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def _percent(size: float) -> str:
+    """Write a share with one decimal, so that shares in a column line up."""
+    return f"{size * 100:,.1f}" if size < 9.995 else f"{size * 100:,.0f}"
 
 
 def _digits(size: float) -> str:

@@ -51,12 +51,13 @@ class Result:
 
     frame: pd.DataFrame
     kpi: Kpi = field(default_factory=Kpi)
-    by: str | None = None
+    by: str = ""
     currency: str = "USD"
     as_of: date = date(2026, 4, 12)
+    missing_because: str = ""
 
 
-def rows(values, by=None, segment=None, n=100, last_is_partial=False, half=0.01) -> pd.DataFrame:
+def rows(values, by="", segment="", n=100, last_is_partial=False, half=0.01) -> pd.DataFrame:
     """Build a result's rows from January 2026 on, with intervals of plus and minus `half`."""
     periods = pd.period_range("2026-01", periods=len(values), freq="M")
     values = np.array(values, float)
@@ -78,7 +79,7 @@ def rows(values, by=None, segment=None, n=100, last_is_partial=False, half=0.01)
             "note": None,
         }
     )
-    return frame if by is None else frame.assign(**{by: segment})
+    return frame.assign(**{by: segment}) if by else frame
 
 
 def split(values: dict[str, list[float]], kpi: Kpi | None = None) -> Result:
@@ -174,6 +175,12 @@ def test_names_at_the_ends_of_lines_do_not_overlap():
 def test_segment_that_ended_says_when():
     chart = charts.trend(split({"Events": [0.1, 0.2, 0.3], "Email": [0.2, 0.1, math.nan]}))
     assert "Email 10\u202f% in 2026-02" in chart.alt
+
+
+def test_segment_without_a_name_is_still_a_segment():
+    chart = charts.trend(split({"": [0.1, 0.2]}))
+    assert "(blank)\n20\u202f%" in words(chart)
+    assert chart.alt.endswith("last values: (blank) 20\u202f%.")
 
 
 def test_more_than_four_segments_have_a_panel_each_on_one_scale():
@@ -326,6 +333,19 @@ def test_whatever_the_values_there_is_a_picture_and_words(kind):
     for chart in pictures:
         assert Image.open(io.BytesIO(chart.png())).width == 864
         assert len(chart.alt) > 10
+
+
+@pytest.mark.parametrize("draw", [charts.trend, charts.breakdown])
+def test_figure_that_is_not_available_says_what_it_needs(draw):
+    reason = "not available: needs opportunities.closed_at"
+    chart = draw(Result(rows([math.nan]), missing_because=reason))
+    assert reason in words(chart)
+    assert chart.alt.endswith(reason)
+
+
+def test_breakdown_of_the_whole_is_one_row():
+    chart = charts.breakdown(Result(rows([0.4])))
+    assert chart.alt == "Conversion rate, 2026-01: all 40\u202f% (n 100)."
 
 
 def test_all_time_is_one_point():

@@ -41,8 +41,9 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
     title = f"{kpi.title}{split}{f', {period}' if period else ''}"
     shown = [*filter(None, ["period", by]), "value", "low", "high", "n", "missing_because"]
     data = frame[shown].reset_index(drop=True)
-    if not len(frame):
-        return page.nothing(title, page.caption(kpi), "There are no segments to draw.", data)
+    if result.missing_because or not len(frame):
+        reason = result.missing_because or "There are no segments to draw."
+        return page.nothing(title, page.caption(kpi), reason, data)
 
     names = frame[by].tolist() if by else ["all"] * len(frame)
     values, low, high = (frame[column].to_numpy() for column in ("value", "low", "high"))

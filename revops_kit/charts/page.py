@@ -202,9 +202,9 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**numbers, **words, is_partial=frame["is_partial"].astype(bool))
 
 
-def largest(frame: pd.DataFrame, by: str | None, limit: int) -> tuple[pd.DataFrame, str]:
+def largest(frame: pd.DataFrame, by: str, limit: int) -> tuple[pd.DataFrame, str]:
     """Keep the segments with the largest `n`, largest first, and say how many are left out."""
-    if by is None:
+    if not by:
         return frame, ""
     sizes = frame.groupby(by, dropna=False)["n"].sum().sort_values(ascending=False, kind="stable")
     rank = {segment: place for place, segment in enumerate(sizes.index[:limit])}

@@ -23,7 +23,7 @@ ACROSS = 3  # panels in a row
 MARKED = 40  # periods up to which each has a marker
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-Lines = dict[str, pd.DataFrame]
+Lines = dict[str | None, pd.DataFrame]  # by segment; None for the whole
 
 
 @page.style()
@@ -48,14 +48,17 @@ def trend(result: "Result", target: float | None = None) -> Chart:
     shown = [*filter(None, ["period", by]), "value", "low", "high", "n", "is_partial"]
     data = frame[shown].reset_index(drop=True)
     if frame["value"].isna().all():
-        reason = page.why_missing(frame) or "There are no periods to draw."
+        reason = result.missing_because or page.why_missing(frame)
+        reason = reason or "There are no periods to draw."
         return page.nothing(title, page.caption(kpi), reason, data)
 
     places = _places(frame)
     grid = _with_gaps(places.to_numpy())
     lines = {
         segment: rows.set_index(rows["period"].map(places)).reindex(grid)
-        for segment, rows in (frame.groupby(by, sort=False, dropna=False) if by else [("", frame)])
+        for segment, rows in (
+            frame.groupby(by, sort=False, dropna=False) if by else [(None, frame)]
+        )
     }
     aim = [] if target is None else [target]
     scale = page.scale(
@@ -95,7 +98,7 @@ def _draw_together(
         _draw_line(axes, line, colour, marker if len(places) <= MARKED else "", shade)
         last = line["value"].last_valid_index()
         if last is not None:
-            words = [page.name(segment)] if segment else []
+            words = [] if segment is None else [page.name(segment)]
             ends.append((last, line["value"][last], [*words, _last_value(line, write)], colour))
     if target is not None:
         axes.axhline(target, color=GREY, linewidth=1.2, linestyle=":")
@@ -287,18 +290,15 @@ def _words(
     first, final = order["period"].iloc[[0, -1]]
     span = f"{title}, {first if first == final else f'{first} to {final}'}"
     aim = "" if target is None else f" The target is {write(target)}."
-    if len(lines) > 1:
+    if None not in lines:
         ends = (
             f"{page.clean(segment)} {_last_value(line, write) or 'no value'}"
             for segment, line in lines.items()
         )
         return f"{span}, last values: {'; '.join(ends)}.{aim}"
     known = order.dropna(subset="value")
-    last, low, high = (
-        known.iloc[-1],
-        known.loc[known["value"].idxmin()],
-        known.loc[known["value"].idxmax()],
-    )
+    last = known.iloc[-1]
+    low, high = (known.iloc[known["value"].argmin()], known.iloc[known["value"].argmax()])
     state = " (partial)" if last["is_partial"] else ""
     between = (
         ""

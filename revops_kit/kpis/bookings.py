@@ -39,7 +39,20 @@ def worthless(tables: Tables, periods: Periods) -> list[LeftOut]:
     """Count the won deals without an amount or a date."""
     won = rows(tables, periods)
     count = won.filter(won.amount.isnull()).count()
-    return [LeftOut(count, "won deal", "without an amount: counted as 0"), *undated(tables, periods)]
+    return [
+        LeftOut(count, "won deal", "without an amount: counted as 0"),
+        *undated(tables, periods),
+    ]
+
+
+def target(tables: Tables, periods: Periods) -> float | None:
+    """Add up the targets of the last period's months; None where none is set."""
+    if not tables.has("targets", "amount"):
+        return None
+    aims = tables.targets
+    last = periods.each[-1]
+    aims = aims.filter((aims.month >= last.start) & (aims.month < last.end))
+    return aims.amount.sum().to_pyarrow().as_py()
 
 
 bookings = Kpi(

@@ -55,14 +55,18 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     """
     spent = spend.rows(tables, periods)
     spent = spent.mutate(
-        part=ibis.literal("spend"), on=spent.spent_on, reference=ibis.null("string"),
+        part=ibis.literal("spend"),
+        on=spent.spent_on,
+        reference=ibis.null("string"),
         denominator=ibis.literal(0, "int64"),
     )
     won = periods.assign(deals.first_wins(tables), on="closed_at")
     won = won.mutate(
-        part=ibis.literal("customer"), on=won.closed_at.cast("date"),
+        part=ibis.literal("customer"),
+        on=won.closed_at.cast("date"),
         reference=won.opportunity_id,
-        numerator=ibis.literal(0.0), denominator=ibis.literal(1, "int64"),
+        numerator=ibis.literal(0.0),
+        denominator=ibis.literal(1, "int64"),
     )
     # What an expense and a deal both call their amount is not the same thing.
     return stack(spent.drop("amount"), won)

@@ -1,5 +1,8 @@
 """Customer lifetime value: the margin expected from a new customer over the next years."""
 
+from dataclasses import replace
+from typing import Any
+
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -85,7 +88,8 @@ def purchases(tables: Tables, periods: Periods) -> ir.Table:
     again = seen.paid_on > seen.first
     extra = [tables.by] if tables.by in paid.columns and tables.by != "customer_id" else []
     histories = seen.group_by(["period", "ends", "customer_id", "first", *extra]).aggregate(
-        x=again.cast("int64").sum(), last=seen.paid_on.max(),
+        x=again.cast("int64").sum(),
+        last=seen.paid_on.max(),
         mean_value=again.ifelse(seen.amount, ibis.null("float64")).mean(),
     )
     return histories.mutate(
@@ -143,9 +147,22 @@ def of_contracts(group: pd.DataFrame, policies: Policies) -> tuple[float, float,
     arpa = staying.mrr.sum() / active
     expected = policies.gross_margin * arpa * months
     spread = (staying.mrr_squared.sum() / active - arpa**2) / active / arpa**2
-    spread += model.discounted_lifetime_variance(horizon, discount) / months**2
+    # How the months move with alpha and beta, by central differences: the sum has no short form.
+    slopes = np.array([_slope(model, name, horizon, discount) for name in ("alpha", "beta")])
+    if model.covariance is None or not np.isfinite(model.covariance).all():
+        return expected, np.nan, np.nan
+    spread += slopes @ model.covariance @ slopes / months**2
     width = 1.959964 * expected * np.sqrt(max(spread, 0.0))
     return expected, expected - width, expected + width
+
+
+def _slope(model: Any, name: str, horizon: int, discount: float) -> float:
+    here = getattr(model, name)
+    ends = (here * (1 - 1e-4), here * (1 + 1e-4))
+    low, high = (
+        replace(model, **{name: end}).discounted_lifetime(horizon, discount) for end in ends
+    )
+    return (high - low) / (ends[1] - ends[0])
 
 
 def of_purchases(group: pd.DataFrame, policies: Policies) -> tuple[float, float, float]:

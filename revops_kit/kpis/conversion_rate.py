@@ -68,4 +68,5 @@ conversion_rate = Kpi(
     either=("leads.converted_at", "opportunities.lead_id"),
     rows=rows,
     summary=proportion,
+    matures=True,
 )

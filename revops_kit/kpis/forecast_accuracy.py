@@ -50,9 +50,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     """
     expected = submitted(tables) if tables.has("forecasts") else rebuilt(tables, periods)
     won = deals.won(tables)
-    won = won.mutate(
-        month=_month(won.closed_at), forecast=ibis.null("float64"), actual=won.amount
-    )
+    won = won.mutate(month=_month(won.closed_at), forecast=ibis.null("float64"), actual=won.amount)
     expected = expected.mutate(actual=ibis.null("float64"))
     both = stack(expected.drop("amount"), won)
     return periods.assign(both.filter(both.month < _last_month(periods)), on="month")
@@ -89,8 +87,11 @@ def rebuilt(tables: Tables, periods: Periods) -> ir.Table:
     running = (waiting.outcome == "open") | (closed >= waiting.ends)
     waiting = waiting.filter(running & (opened.isnull() | (opened < waiting.ends)))
     waiting = waiting.mutate(
-        period=waiting.month, amount=ibis.null("float64"), expected_close=ibis.null("date"),
-        forecast_category=ibis.null("string"), stage=ibis.null("string"),
+        period=waiting.month,
+        amount=ibis.null("float64"),
+        expected_close=ibis.null("date"),
+        forecast_category=ibis.null("string"),
+        stage=ibis.null("string"),
     )
     waiting = deals.as_they_stood(tables, waiting)
     waiting = waiting.filter(_month(waiting.expected_close) == waiting.month)
@@ -102,7 +103,9 @@ def rebuilt(tables: Tables, periods: Periods) -> ir.Table:
         chance, [waiting.stage == chance._stage, waiting.ends == chance._until]
     )
     share = weighed._share.fill_null(0.0)
-    return weighed.mutate(forecast=weighed.amount * share).drop("period", "_stage", "_until", "_share")
+    return weighed.mutate(forecast=weighed.amount * share).drop(
+        "period", "_stage", "_until", "_share"
+    )
 
 
 def _chances(tables: Tables, moments: ir.Table) -> ir.Table:
@@ -136,11 +139,15 @@ def errors(parts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def _folded(parts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     grouped = parts.groupby(keys, as_index=False, sort=False)
     sums = grouped.agg(
-        numerator=("error", "sum"), denominator=("size", "sum"), n=("month", "count"),
-        forecast=("forecast", "sum"), actual=("actual", "sum"),
+        numerator=("error", "sum"),
+        denominator=("size", "sum"),
+        n=("month", "count"),
+        forecast=("forecast", "sum"),
+        actual=("actual", "sum"),
     )
     return sums.assign(
-        low=np.nan, high=np.nan,
+        low=np.nan,
+        high=np.nan,
         missing_because=np.where(
             sums.denominator == 0, "nothing was won, so there is nothing to divide by", None
         ),
@@ -168,8 +175,10 @@ def source(tables: Tables) -> list[str]:
     if tables.has("forecasts"):
         which = f", category {category}" if tables.has("forecasts", "category") else ""
         return [f"Forecasts as submitted, as they stood {when}{which}.", *notes]
-    how = f"category {category}" if tables.has("stage_changes", "forecast_category") else (
-        "each deal by the share of earlier deals in its stage that were won"
+    how = (
+        f"category {category}"
+        if tables.has("stage_changes", "forecast_category")
+        else ("each deal by the share of earlier deals in its stage that were won")
     )
     return [f"Forecasts rebuilt from stage changes, as they stood {when}: {how}.", *notes]
 

@@ -4,7 +4,6 @@ from revops_kit.kpi import Kpi, Summary
 from revops_kit.kpis.forecast_accuracy import bias, fold, rows, source
 from revops_kit.units import SHARE
 
-
 forecast_bias = Kpi(
     name="forecast_bias",
     title="Forecast bias",
@@ -19,7 +18,8 @@ forecast_bias = Kpi(
     policies=("forecast_category", "forecast_lead_days"),
     rows=rows,
     summary=Summary(
-        fold, bias,
+        fold,
+        bias,
         parts=("numerator", "denominator", "forecast", "actual"),
     ),
     notes=source,

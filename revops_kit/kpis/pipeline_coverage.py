@@ -60,9 +60,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
         part=ibis.literal("target"), numerator=ibis.literal(0.0), denominator=targets.amount
     )
     won = bookings.rows(tables, periods)
-    won = won.mutate(
-        part=ibis.literal("won"), numerator=ibis.literal(0.0), denominator=-won.amount
-    )
+    won = won.mutate(part=ibis.literal("won"), numerator=ibis.literal(0.0), denominator=-won.amount)
     return stack(waiting.drop("amount"), targets, won)
 
 

@@ -47,8 +47,11 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     waiting = deals.open_at(tables, periods).drop("starts", "ends")
     zero = ibis.literal(0, "int64")
     waiting = waiting.mutate(
-        open=ibis.literal(1, "int64"), decided=zero, won=zero,
-        won_amount=ibis.null("float64"), won_days=ibis.null("int64"),
+        open=ibis.literal(1, "int64"),
+        decided=zero,
+        won=zero,
+        won_amount=ibis.null("float64"),
+        won_days=ibis.null("int64"),
     )
     closed = deals.with_cycle(tables, deals.decided(tables))
     if tables.policies.velocity_window == "all":
@@ -59,7 +62,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
         closed = periods.assign(closed, on="closed_at")
     won = closed.outcome == "won"
     closed = closed.mutate(
-        open=zero, decided=ibis.literal(1, "int64"), won=won.cast("int64"),
+        open=zero,
+        decided=ibis.literal(1, "int64"),
+        won=won.cast("int64"),
         won_amount=won.ifelse(closed.amount, ibis.null()),
         won_days=(won & (closed.days >= 0)).ifelse(closed.days.cast("int64"), ibis.null()),
     )
@@ -70,10 +75,17 @@ def fold(rows: ir.Table, keys: list[str]) -> ir.Table:
     """Sum what the four factors and their uncertainty are made of."""
     amount, days = rows.won_amount.cast("float64"), rows.won_days.cast("float64")
     return rows.group_by(keys).aggregate(
-        open=rows.open.sum(), decided=rows.decided.sum(), won=rows.won.sum(),
-        amounts=amount.count(), amount=amount.sum(), amount_squared=(amount * amount).sum(),
-        timed=days.count(), days=days.sum(), days_squared=(days * days).sum(),
-        both=(amount * days).count(), product=(amount * days).sum(),
+        open=rows.open.sum(),
+        decided=rows.decided.sum(),
+        won=rows.won.sum(),
+        amounts=amount.count(),
+        amount=amount.sum(),
+        amount_squared=(amount * amount).sum(),
+        timed=days.count(),
+        days=days.sum(),
+        days_squared=(days * days).sum(),
+        both=(amount * days).count(),
+        product=(amount * days).sum(),
     )
 
 
@@ -103,7 +115,9 @@ def velocity(parts: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Dat
         n=parts.decided,
         numerator=parts.open * rate * amount,
         denominator=cycle,
-        win_rate=rate, mean_amount=amount, mean_days=cycle,
+        win_rate=rate,
+        mean_amount=amount,
+        mean_days=cycle,
         missing_because=[_gap(record) for record in parts.to_dict("records")],
     )
 

@@ -38,9 +38,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     gained = customers.new + customers.expansion
     if tables.policies.reactivation == "included":
         gained = gained + customers.reactivation
-    moved = customers.mutate(
-        numerator=gained, denominator=customers.churn + customers.contraction
-    )
+    moved = customers.mutate(numerator=gained, denominator=customers.churn + customers.contraction)
     return moved.filter((moved.numerator > 0) | (moved.denominator > 0))
 
 

@@ -1,8 +1,8 @@
 """Which encoding a text was saved in, when nobody wrote it down.
 
 A byte order mark or valid UTF-8 settles it. Among the older code pages the one is taken under
-which the letters belong to one alphabet and stand as letters do; charset-normalizer, which errs on
-short texts, is asked last.
+which the letters belong to one alphabet and stand as letters do. charset-normalizer, which errs
+on short texts, is asked about those of East Asia only.
 """
 
 import codecs
@@ -21,26 +21,37 @@ BYTE_ORDER_MARKS = {
 JAPANESE = "".join(map(chr, [*range(0x3041, 0x30FF), *range(0x4E00, 0x9FB0), 0x3005]))
 # Code pages by how often exports are saved in them, and the alphabets written with each.
 CODE_PAGES = {
-    "cp1252": ("äöüß", "éèêëàâçîïôûùœæÿ", "ñáéíóúü", "àèéìòù", "ãõáâàçéêíóôúº", "åäöéøæ", "ëïéèöü"),
+    "cp1252": (
+        "äöüß",
+        "éèêëàâçîïôûùœæÿ",
+        "ñáéíóúü",
+        "àèéìòù",
+        "ãõáâàçéêíóôúº",
+        "åäöéøæ",
+        "ëïéèöü",
+    ),
     "cp1250": ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž"),
+    "iso8859_2": ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áéíóöőúüű"),
     "cp1251": ("абвгдежзийклмнопрстуфхцчшщъыьэюяё№", "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"),
     "cp932": (JAPANESE,),
     "cp1253": ("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ",),
-    "cp1254": ("çğıöşüâîû",),
+    "cp1254": ("çğıİöşüâîû",),
     "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äöõüšž"),
     "koi8_r": ("абвгдежзийклмнопрстуфхцчшщъыьэюяё",),
     "cp850": ("äöüß", "éèêëàâçîïôûù", "ñáéíóúü", "åäöéøæ"),
     "mac_roman": ("äöüß", "éèêëàâçîïôûùœæ", "ñáéíóúü", "åäöéøæ"),
 }
-PLAUSIBLE = 0.5
+EAST_ASIAN = ["gb18030", "big5", "cp949", "euc_jp"]
+CERTAIN, PLAUSIBLE = 0.8, 0.4
 SAMPLED_BYTES = 200_000
+SYMBOLS = frozenset("€£¥§°²³½¼™®©«»“”„‘’–—…·•¡¿ºªµ×№\xa0")
 
 # What letters do not do: a small one before a capital, symbols inside words, scripts mixed.
 _STRANGE = re.compile(
     r"[a-zß-öø-ÿа-яё][A-ZÀ-ÖØ-ÞŠŽŸА-ЯЁ]"
-    r"|[^\W\d_][¡-©«-´¶-¹»-¿×÷‚„†‡ˆ‰‹›˜¨ˇ˘˙˛˝`¸¬¤¦§¶]"
-    r"|[¬¯°±¸³²¹¤¦§¶£¥¢ˇ˘˛˙][^\W\d_]"
-    r"|[\u0080-\u009f\ue000-\uf8ff─-▟]"
+    r"|[^\W\d_m][¡-¨¬¯-´¶¸¹¼-¿×÷‚„†‡ˆ‰‹›˜ˇ˘˙˛˝¤¦§¶≤≥∞≈≠]"
+    r"|[¬¯±¸³²¹¤¦§¶£¥¢ˇ˘˛˙][^\W\d_]"
+    r"|[\u0080-\u009f\ue000-\uf8ff─-◿]"
     r"|[a-zA-ZÀ-ɏ](?=[Ѐ-ӿͰ-Ͽ぀-ヿ一-鿿ｦ-ﾟ])|[Ѐ-ӿͰ-Ͽ](?=[a-zA-ZÀ-ɏ])|[぀-ヿ一-鿿ｦ-ﾟ](?=[À-ɏ])"
 )
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
@@ -118,7 +129,9 @@ def _unmarked_utf16(data: bytes) -> str | None:
 def _likeliest(data: bytes, name: str) -> str:
     """Find the code page under which the text looks most like one."""
     foreign = [line for line in data.splitlines() if not line.isascii()]
-    sample = b"\n".join(foreign)[:SAMPLED_BYTES].rpartition(b"\n")[0] or b"\n".join(foreign[:100])
+    sample = b"\n".join(foreign)
+    if len(sample) > SAMPLED_BYTES:  # whole lines, for a character may be several bytes
+        sample = sample[:SAMPLED_BYTES].rpartition(b"\n")[0] or sample
     scores = {}
     for page in CODE_PAGES:
         try:
@@ -127,30 +140,27 @@ def _likeliest(data: bytes, name: str) -> str:
         except UnicodeDecodeError:
             scores.pop(page, None)
     # Of equals the first is the commonest.
-    best = max(scores, key=scores.__getitem__, default=None)
-    if best and scores[best] >= PLAUSIBLE:
+    best = max(scores, key=scores.__getitem__, default="")
+    if scores.get(best, 0) >= CERTAIN:
         return best
     from charset_normalizer import from_bytes
 
-    found = from_bytes(sample).best()
-    if found is None:
-        if best:
-            return best
-        raise SourceError(f"{name} is no text in any encoding known here: say its encoding = ….")
-    return found.encoding
+    if found := from_bytes(sample, cp_isolation=EAST_ASIAN).best():
+        return found.encoding
+    if scores.get(best, 0) >= PLAUSIBLE:
+        return best
+    raise SourceError(f"{name} makes no sense in any encoding known here: say its encoding = ….")
 
 
 def _likeness(text: str, page: str) -> float:
     """Score text by the share of its letters in one alphabet, less what letters do not do."""
     foreign = _FOREIGN.findall(text)
-    letters = [char for char in foreign if char.isalpha()]
-    covered = 1.0
-    if letters:
-        small = "".join(letters).lower()
-        covered = max(sum(map(a.__contains__, small)) for a in _alphabets(page)) / len(letters)
-    return covered - len(_STRANGE.findall(text)) / max(len(foreign), 1)
+    if not foreign:
+        return 0.0
+    covered = max(sum(map(known.__contains__, foreign)) for known in _alphabets(page))
+    return (covered - len(_STRANGE.findall(text))) / len(foreign)
 
 
 @cache
 def _alphabets(page: str) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(alphabet) for alphabet in CODE_PAGES[page])
+    return tuple(SYMBOLS.union(each, each.upper()) for each in CODE_PAGES[page])

@@ -28,6 +28,7 @@ _TOTAL = (
     r"|celkem|összesen|toplam|итого|всего|合計|小計|总计|合计)\s*(:.*|[-–]?\s?\(.*\))?$"
 )
 _FIGURE = re.compile(r"\W*([A-Z]{1,3}\b)?[^\w]*\d[\d\s.,'’]*\W*([A-Z]{3}|[kKM])?\W*|[-–—\s]+|n/?a")
+_CODE = re.compile("[A-Z]{3}")  # a currency, in a row of totals
 _SMALL_PRINT = re.compile(
     r"confidential|copyright|©|\(c\)|all rights reserved|generated|exported|report (run|created)"
     r"|created (by|on|at)|printed|downloaded|do not distribute|end of (report|file)|page \d"
@@ -201,8 +202,8 @@ def _filled(row: Sequence[str]) -> int:
 def find_header(rows: Sequence[Sequence[str]]) -> int:
     """Find the header: the first row as full as most, with more names in it than figures."""
     sample = rows[: 20 * SEARCHED_ROWS]
-    if not sample:
-        return 0
+    # Titles and small print fill one cell, and may be more than the rows of a short table.
+    sample = [row for row in sample if _filled(row) > 1] or sample
     width = Counter(map(len, sample)).most_common(1)[0][0]
     enough = max(min(width, 2), 0.6 * median(map(_filled, sample)))
     full = [at for at, row in enumerate(rows[:SEARCHED_ROWS]) if _filled(row) >= enough]
@@ -215,8 +216,13 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
 
 def _is_named(row: Sequence[str]) -> bool:
     """Tell a row of names from a row of values."""
-    figures = sum(1 for cell in row if cell.strip() and _FIGURE.fullmatch(cell.strip()))
+    figures = sum(1 for cell in row if cell.strip() and _is_figure(cell.strip()))
     return figures < _filled(row) / 2
+
+
+def _is_figure(cell: str) -> bool:
+    """Tell an amount, a count, a percentage or a dash for nothing from words."""
+    return bool(_FIGURE.fullmatch(cell))
 
 
 def find_footer(rows: Sequence[Sequence[str]], lines: Sequence[int], width: int) -> int:
@@ -290,6 +296,6 @@ def _totals(columns: Sequence[pa.Array]) -> list[int]:
         for row in np.flatnonzero(pc.fill_null(says, False).to_numpy(zero_copy_only=False)):
             cells = [other[row].as_py() for other in columns]
             after = [cell for cell in cells[place + 1 :] if cell]
-            if not any(cells[:place]) and all(_FIGURE.fullmatch(cell) for cell in after):
+            if not any(cells[:place]) and all(_is_figure(cell) or _CODE.fullmatch(cell) for cell in after):
                 found.append(int(row))
     return sorted(found)

@@ -6,7 +6,7 @@ mark for the others in its column.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -54,65 +54,66 @@ def read(digits: str) -> Reading:
 
 
 def settle(
-    readings: Sequence[Reading | None],
+    readings: Mapping[int, Reading],
     codes: np.ndarray,
+    points: int = 0,
     decimal: str | None = None,
     thousands: str | None = None,
-) -> tuple[list[str | None], list[str]]:
+) -> tuple[dict[int, str | None], list[str]]:
     """Choose the reading of every number, by itself or by the others in its column.
 
     Parameters
     ----------
     readings
-        Of the column's distinct values; None for what is no number.
+        Of the column's distinct values that are numbers, by their code.
     codes
-        Which of them stands in each row, -1 for none.
+        Which value stands in each row, -1 for none.
+    points
+        How many rows besides can only have a decimal point.
     decimal, thousands
         The marks where they are known. They settle what is ambiguous; a number that makes sense
         with the other mark only is still read so, and noted.
 
     Returns
     -------
-    The plain text of each distinct value (None where it stays ambiguous or is no number), and notes
+    The plain text of each number, None where it stays ambiguous; and notes
 
     Raises
     ------
     ContractError
         When nothing settles the ambiguous numbers.
     """
-    rows = np.bincount(codes[codes >= 0], minlength=len(readings))
-    points = commas = ambiguous = 0
-    first = None
-    for code, reading in enumerate(readings):
-        if reading is None or reading.point == reading.comma:
-            continue
+    rows = np.bincount(codes[codes >= 0])
+    commas = 0
+    ambiguous: list[int] = []
+    for code, reading in readings.items():
         if reading.comma is None:
             points += rows[code]
         elif reading.point is None:
             commas += rows[code]
-        else:
-            ambiguous += rows[code]
-            first = code if first is None else first
+        elif reading.point != reading.comma:
+            ambiguous.append(code)
     notes = []
-    mark = decimal or _DECIMAL_BESIDE.get(thousands, "its own" if thousands else None)
     if decimal and (others := commas if decimal == "." else points):
         verb = "is" if others == 1 else "are"
         notes.append(f"{plural(others, 'value')} {verb} written with the other decimal mark")
+    mark = decimal or _DECIMAL_BESIDE.get(thousands, "its own" if thousands else None)
     if ambiguous and not mark:
+        count = int(rows[ambiguous].sum())
         if not points and not commas:
-            row = int(np.argmax(codes == first)) + 1
             raise ContractError(
-                f"{plural(ambiguous, 'value')} with one mark and three digits after it (the "
-                f"first in data row {row:,}) could be a thousand or a decimal, and no other value "
-                f'settles it. Say decimal = "." or decimal = "," for the table.'
+                f"{plural(count, 'value')} with one mark and three digits after it (the first in "
+                f"data row {np.isin(codes, ambiguous).argmax() + 1:,}) could be a thousand or a "
+                f'decimal, and no other value settles it. Say decimal = "." or decimal = "," for '
+                f"the table."
             )
         if not points or not commas:
             mark = "." if points else ","
             notes.append(
-                f"{plural(ambiguous, 'ambiguous value')} read with decimal {mark!r}, "
-                f"which {plural(points + commas, 'other value')} settled"
+                f"{plural(count, 'ambiguous value')} read with decimal {mark!r}, which "
+                f"{plural(points + commas, 'other value')} settled"
             )
-    return [_choose(reading, mark) for reading in readings], notes
+    return {code: _choose(reading, mark) for code, reading in readings.items()}, notes
 
 
 def _plain(match: re.Match | None) -> str | None:
@@ -125,13 +126,11 @@ def _plain(match: re.Match | None) -> str | None:
     return f"{whole or 0}.{part}" if part else whole
 
 
-def _choose(reading: Reading | None, mark: str | None) -> str | None:
+def _choose(reading: Reading, mark: str | None) -> str | None:
     """Take the one reading that makes sense, or the one with the column's mark.
 
     Where thousands are grouped by a space or an apostrophe, any mark is a decimal: `its own`.
     """
-    if reading is None:
-        return None
     if reading.point is None or reading.comma is None or reading.point == reading.comma:
         return reading.point or reading.comma
     if mark == "its own":

@@ -14,12 +14,11 @@ from revops_kit.sources.values import (
     Converted,
     Refused,
     Written,
-    distinct,
     is_blank,
     is_spreadsheet_error,
     native_number,
     plain,
-    settle,
+    read_numbers,
     spread,
 )
 
@@ -99,16 +98,11 @@ def to_money(column: pd.Series, decimal: str | None = None, thousands: str | Non
     >>> amounts.currencies.to_list(), amounts.rejected
     (['USD', 'EUR', None, None], {3: 'is not an amount'})
     """
-    codes, found = distinct(column)
-    parsed = [_amount(value) for value in found]
-    settled, notes = settle(codes, parsed, float, decimal, thousands)
-    converted = spread(codes, settled, "float64", notes)
-    names = [
-        each.name if isinstance(each, Written) and not isinstance(amount, Refused) else None
-        for each, amount in zip(parsed, settled, strict=True)
-    ]
-    currencies = spread(codes, names, object).values
-    return Money(converted.values, converted.rejected, converted.notes, currencies=currencies)
+    numbers = read_numbers(column, _amount, decimal, thousands)
+    amounts = spread(numbers.codes, numbers.values, "float64", numbers.notes, numbers.refused)
+    names = [numbers.names.get(code) for code in range(len(numbers.values))]
+    currencies = spread(numbers.codes, names, object).values
+    return Money(amounts.values, amounts.rejected, amounts.notes, currencies=currencies)
 
 
 def _amount(value: Any) -> Any:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from revops_kit.sources import marks
 from revops_kit.units import plural
@@ -38,6 +40,8 @@ NO_BREAK = "\u200b\ufeff"  # they have no width, and `strip` leaves them
 
 _SPREADSHEET_ERROR = re.compile(r"#[^\W\d_]+(/0)?[!?]|##+")
 _SAME_MARK = str.maketrans("‐‑‒–—―−’‘ʼ`´", "-------'''''")
+# Neither a lone mark before three digits nor anything else to decide.
+_MACHINE = r"^-?(\d+(\.(\d{1,2}|\d{4,}))?|(0\d*|\d{4,})\.\d{3})$"
 _NUMBER = re.compile(
     r"%?\s*(?P<sign>[+-]?)\s*(?P<digits>\d[\d.,' ]*|[.,]\d+)(?:e(?P<power>[+-]?\d{1,3}))?"
     r"\s*(?P<trailing>-?)\s*%?",
@@ -78,6 +82,8 @@ class Refused(str):
 
 
 ERROR = Refused("is a spreadsheet error")
+AMBIGUOUS = Refused(marks.AMBIGUOUS)
+ABOVE_ONE = Refused("is above 1 in a column of shares: write a percentage with %")
 
 
 def to_text(column: pd.Series) -> Converted:
@@ -119,9 +125,10 @@ def to_integer(
     ([9007199254740993, 1234567, <NA>, <NA>], {2: 'is not a whole number'})
     """
     codes, found = distinct(column)
-    parsed = [_number(value) for value in found]
-    settled, notes = settle(codes, parsed, Decimal, decimal, thousands)
-    return spread(codes, [_whole(value) for value in settled], "Int64", notes)
+    parsed = {code: _number(value) for code, value in enumerate(found)}
+    texts, notes = _settled(parsed, codes, 0, decimal, thousands)
+    whole = [_whole(texts.get(code, value)) for code, value in parsed.items()]
+    return spread(codes, whole, "Int64", notes)
 
 
 def to_number(
@@ -152,14 +159,10 @@ def to_number(
     >>> to_number(pd.Series(["10", "45", "100", "90 %"]), as_share=True).values.to_list()
     [0.1, 0.45, 1.0, 0.9]
     """
-    codes, found = distinct(column)
-    parsed = [_number(value) for value in found]
-    settled, notes = settle(codes, parsed, float, decimal, thousands)
+    numbers = read_numbers(column, _number, decimal, thousands)
     if as_share:
-        signed = [isinstance(each, Written) and each.name == "%" for each in parsed]
-        settled, more = _as_shares(codes, settled, signed)
-        notes += more
-    return spread(codes, settled, "float64", notes)
+        _bring_to_shares(numbers)
+    return spread(numbers.codes, numbers.values, "float64", numbers.notes, numbers.refused)
 
 
 def distinct(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
@@ -185,38 +188,123 @@ def distinct(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
 
 
 def spread(
-    codes: np.ndarray, parsed: Sequence[Any], dtype: Any, notes: Sequence[str] = ()
-) -> Converted:
-    """Put what was made of each distinct value back into its rows."""
-    refused = np.array([isinstance(value, Refused) for value in parsed] + [False])
-    kept = pd.Series(
-        [None if isinstance(value, Refused) else value for value in parsed] + [None], dtype=dtype
-    )
-    rows = np.flatnonzero(refused[codes])
-    rejected = {int(row): str(parsed[codes[row]]) for row in rows}
-    return Converted(kept.take(codes).reset_index(drop=True), rejected, list(notes))
-
-
-def settle(
     codes: np.ndarray,
-    parsed: Sequence[Any],
-    make: Callable[[str], Any],
+    values: Sequence[Any],
+    dtype: Any,
+    notes: Sequence[str] = (),
+    refused: Mapping[int, Refused] | None = None,
+) -> Converted:
+    """Put what was made of each distinct value back into its rows.
+
+    Parameters
+    ----------
+    values, refused
+        What was made of each; what could not be read stands among the values or by itself.
+    """
+    if refused is None:
+        refused = {code: each for code, each in enumerate(values) if isinstance(each, Refused)}
+        values = [None if isinstance(each, Refused) else each for each in values]
+    # The last one is for code -1.
+    last = np.append(values, np.nan) if isinstance(values, np.ndarray) else [*values, None]
+    spread_out = pd.Series(last, dtype=dtype).take(codes).reset_index(drop=True)
+    rows = np.flatnonzero(np.isin(codes, list(refused)))
+    rejected = {int(row): str(refused[codes[row]]) for row in rows}
+    return Converted(spread_out, rejected, list(notes))
+
+
+@dataclass
+class Numbers:
+    """The distinct numbers of a column, while it is read.
+
+    Attributes
+    ----------
+    codes
+        For each row the position of its number, -1 for none.
+    values
+        The numbers, NaN for none.
+    refused
+        Why the value at a position is no number.
+    names
+        The currency, or the percent sign, written with the number at a position.
+    notes
+        What was decided for the column.
+    """
+
+    codes: np.ndarray
+    values: np.ndarray
+    refused: dict[int, Refused]
+    names: dict[int, str]
+    notes: list[str]
+
+
+def read_numbers(
+    column: pd.Series,
+    take_apart: Callable[[Any], Written | float | Refused | None],
     decimal: str | None,
     thousands: str | None,
-) -> tuple[list[Any], list[str]]:
-    """Make numbers of what was written, with the decimal mark that the column settles."""
-    readings = [each.reading if isinstance(each, Written) else None for each in parsed]
-    texts, notes = marks.settle(readings, codes, decimal, thousands)
-    made = [
-        each
-        if not isinstance(each, Written)
-        else Refused(marks.AMBIGUOUS)
-        if text is None
+) -> Numbers:
+    """Read the numbers of a column; those that a machine wrote all at once.
+
+    Parameters
+    ----------
+    take_apart
+        Reads one value of the others.
+    decimal, thousands
+        See `marks.settle`.
+    """
+    kinds = pd.api.types
+    if kinds.is_numeric_dtype(column.dtype) and not kinds.is_bool_dtype(column.dtype):
+        codes = np.arange(len(column))
+        values = column.to_numpy("float64", na_value=np.nan).copy()
+        points, rest = 0, []
+    else:
+        codes, found = distinct(column)
+        values, has_point = _machine_written(found)
+        points = int(has_point[codes[codes >= 0]].sum())
+        rest = np.flatnonzero(np.isnan(values))
+    parsed = {int(code): take_apart(found[code]) for code in rest}
+    texts, notes = _settled(parsed, codes, points, decimal, thousands)
+    names = {}
+    for code, each in parsed.items():
+        each = texts.get(code, each)
+        if isinstance(each, Refused):
+            parsed[code] = each
+        elif each is not None:
+            values[code] = float(each)
+            if isinstance(parsed[code], Written) and parsed[code].name:
+                names[code] = parsed[code].name
+    refused = {code: each for code, each in parsed.items() if isinstance(each, Refused)}
+    for code in np.flatnonzero(np.isinf(values)):
+        values[code], refused[int(code)] = np.nan, Refused("is not a finite number")
+    return Numbers(codes, values, refused, names, notes)
+
+
+def _machine_written(found: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Read the numbers that can be read in one way only; and tell which have a decimal point."""
+    texts = pa.array([each if isinstance(each, str) else None for each in found], pa.string())
+    is_plain = pc.fill_null(pc.match_substring_regex(texts, _MACHINE), False)
+    values = np.full(len(found), np.nan)
+    values[is_plain.to_numpy(zero_copy_only=False)] = texts.filter(is_plain).cast(pa.float64())
+    has_point = pc.and_(is_plain, pc.fill_null(pc.match_substring(texts, "."), False))
+    return values, has_point.to_numpy(zero_copy_only=False)
+
+
+def _settled(
+    parsed: Mapping[int, Any],
+    codes: np.ndarray,
+    points: int,
+    decimal: str | None,
+    thousands: str | None,
+) -> tuple[dict[int, str | Refused], list[str]]:
+    """Write each number as a machine would, with the decimal mark that its column settles."""
+    written = {code: each for code, each in parsed.items() if isinstance(each, Written)}
+    readings = {code: each.reading for code, each in written.items()}
+    texts, notes = marks.settle(readings, codes, points, decimal, thousands)
+    return {
         # The exponent keeps 2.3 M exactly 2,300,000; a product would not.
-        else make(f"{each.sign}{text}e{each.power}")
-        for each, text in zip(parsed, texts, strict=True)
-    ]
-    return made, notes
+        code: AMBIGUOUS if texts[code] is None else f"{each.sign}{texts[code]}e{each.power}"
+        for code, each in written.items()
+    }, notes
 
 
 def plain(text: str) -> str:
@@ -297,28 +385,27 @@ def _number(value: Any) -> Written | int | float | Decimal | Refused | None:
 def _whole(value: Any) -> int | Refused | None:
     if value is None or isinstance(value, Refused):
         return value
-    if value != int(value):
+    value = Decimal(value)
+    if value != value.to_integral_value():
         return Refused("is not a whole number")
     return int(value) if abs(value) < 2**63 else Refused("is too large a number")
 
 
-def _as_shares(
-    codes: np.ndarray, found: Sequence[Any], signed: Sequence[bool]
-) -> tuple[list[Any], list[str]]:
+def _bring_to_shares(numbers: Numbers) -> None:
     """Bring shares and percentages to 0 to 1; those with a percent sign are there already."""
-    rows = np.bincount(codes[codes >= 0], minlength=len(found))
-    bare = [
-        not (is_signed or value is None or isinstance(value, Refused))
-        for value, is_signed in zip(found, signed, strict=True)
-    ]
-    fractions = sum(rows[i] for i, value in enumerate(found) if bare[i] and 0 < value < 1)
-    percents = sum(rows[i] for i, value in enumerate(found) if bare[i] and 1 < value <= 100)
-    if percents <= fractions:
-        reason = Refused("is above 1 in a column of shares: write a percentage with %")
-        kept = [reason if bare[i] and value > 1 else value for i, value in enumerate(found)]
-        return kept, []
-    divided = [value / 100 if bare[i] else value for i, value in enumerate(found)]
-    note = f"read as percent, for {plural(percents, 'value')} of it are above 1"
-    if fractions:
-        note += f"; {plural(fractions, 'value')} below 1 too"
-    return divided, [note]
+    rows = np.bincount(numbers.codes[numbers.codes >= 0], minlength=len(numbers.values))
+    bare = np.ones(len(numbers.values), dtype=bool)
+    bare[list(numbers.names)] = False
+    with np.errstate(invalid="ignore"):
+        fractions = int(rows[bare & (numbers.values > 0) & (numbers.values < 1)].sum())
+        above = bare & (numbers.values > 1)
+        percents = int(rows[above & (numbers.values <= 100)].sum())
+    if percents > fractions:
+        numbers.values[bare] /= 100
+        note = f"read as percent, for {plural(percents, 'value')} of it are above 1"
+        if fractions:
+            note += f"; {plural(fractions, 'value')} below 1 too"
+        numbers.notes.append(note)
+        return
+    for code in np.flatnonzero(above):
+        numbers.values[code], numbers.refused[int(code)] = np.nan, ABOVE_ONE

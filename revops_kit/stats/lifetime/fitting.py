@@ -35,7 +35,7 @@ def maximise(likelihood: Likelihood, start: list[float], size: float) -> tuple[l
         jac=True,
         method="L-BFGS-B",
         bounds=[(-FAR, FAR)] * len(start),
-        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000, "maxcor": 20},
+        options={"ftol": 0, "gtol": 1e-8, "maxiter": 1000, "maxcor": 20},
     )
     free = np.abs(found.x) < FAR
     if not np.all(np.abs(found.jac[free]) < 1e-4):

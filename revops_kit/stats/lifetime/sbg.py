@@ -149,8 +149,8 @@ def fit_sbg_durations(
     >>> bool(abs(same.alpha - one_cohort.alpha) < 1e-6)
     True
     """
-    ended = np.asarray(ended, dtype=bool)
     periods, ended, weights = columns_of(weights, durations, ended)
+    refuse((ended != 0) & (ended != 1), "ended is true or false")
     refuse((periods < 0) | (periods != np.round(periods)), "a duration is whole periods")
     refuse((ended > 0) & (periods < 1), "one who left was a customer for one period or more")
     periods = periods.astype(int)
@@ -178,25 +178,32 @@ def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
             "Nobody left after the first period, so the model would keep the rest for ever."
         )
 
+    # With the spread of chances at 0, churn is constant. Where spreading them does not raise the
+    # likelihood there, that is the best fit, with alpha and beta beyond all bounds.
     churn = leavers / at_risk.sum()
-    (alpha, beta), best = maximise(
-        likelihood_of(left, at_risk), [2 * churn, 2 * (1 - churn)], at_risk[0]
-    )
     constant = leavers * np.log(churn) + stayed.sum() * np.log1p(-churn)
-    if best - constant < 1e-6 + 1e-9 * abs(constant):
-        return ShiftedBetaGeometric(
-            alpha=float(churn * CONSTANT),
-            beta=float((1 - churn) * CONSTANT),
-            loglik=float(constant),
-            covariance=np.full((2, 2), np.nan),
-            notes=(
-                f"Churn does not fall with tenure: the model is a constant {churn:.2%} a period.",
-            ),
-        )
+    if earlier @ (stayed / (1 - churn) - at_risk) > 0:
+        start = [2 * churn, 2 * (1 - churn)]
+        (alpha, beta), best = maximise(likelihood_of(left, at_risk), start, at_risk[0])
+        if best > constant + 1e-9 * abs(constant):
+            covariance = np.linalg.inv(_information(alpha, beta, left, at_risk))
+            return ShiftedBetaGeometric(alpha, beta, best, covariance)
+    return ShiftedBetaGeometric(
+        alpha=float(churn * CONSTANT),
+        beta=float((1 - churn) * CONSTANT),
+        loglik=float(constant),
+        covariance=np.full((2, 2), np.nan),
+        notes=(f"Churn does not fall with tenure: the model is a constant {churn:.2%} a period.",),
+    )
+
+
+def _information(alpha: float, beta: float, left: np.ndarray, at_risk: np.ndarray) -> np.ndarray:
+    """Give the curvature of the log-likelihood, downwards."""
+    earlier = np.arange(len(left))
     common = (at_risk / (alpha + beta + earlier) ** 2).sum()
-    by_alpha, by_beta = leavers / alpha**2, (stayed / (beta + earlier) ** 2).sum()
-    information = np.array([[by_alpha - common, -common], [-common, by_beta - common]])
-    return ShiftedBetaGeometric(alpha, beta, best, np.linalg.inv(information))
+    by_alpha = left.sum() / alpha**2
+    by_beta = ((at_risk - left) / (beta + earlier) ** 2).sum()
+    return np.array([[by_alpha - common, -common], [-common, by_beta - common]])
 
 
 def likelihood_of(left: np.ndarray, at_risk: np.ndarray) -> Likelihood:

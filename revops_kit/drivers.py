@@ -1,0 +1,241 @@
+"""Why a figure is what it is: the parts that add up to it, as small frames to draw.
+
+Each function takes a workspace and a period, or a run of them, asks one query, and returns a
+pandas frame.
+"""
+
+from dataclasses import replace
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from revops_kit import deals, recurring
+from revops_kit.kpi import Result, Workspace
+from revops_kit.kpis import forecast_accuracy
+from revops_kit.kpis.clv import contracts
+from revops_kit.periods import Periods, containing
+from revops_kit.units import COUNT, DAYS, MONEY, SHARE
+
+
+def mrr_bridge(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+    """Take recurring revenue from the start of a period to its end, movement by movement.
+
+    Returns
+    -------
+    DataFrame
+        `step`, `amount` and `kind` (total or change): start + new + expansion + reactivation −
+        contraction − churn = end. Empty where there are no subscriptions.
+    """
+    columns = ["step", "amount", "kind"]
+    if not ws.tables.has("subscriptions", "mrr"):
+        return pd.DataFrame(columns=columns)
+    rows = recurring.movements(ws.tables, _within(ws, periods))
+    kinds = ["new", "expansion", "reactivation", "contraction", "churn"]
+    sums = (
+        rows.aggregate(
+            start=rows.start_mrr.sum(),
+            end=rows.end_mrr.sum(),
+            **{kind: rows[kind].sum() for kind in kinds},
+        )
+        .to_pandas()
+        .fillna(0.0)
+        .iloc[0]
+    )
+    signs = {"contraction": -1, "churn": -1}
+    steps = [("start", sums["start"], "total")]
+    steps += [(kind, signs.get(kind, 1) * sums[kind], "change") for kind in kinds]
+    steps += [("end", sums["end"], "total")]
+    return pd.DataFrame(steps, columns=columns)
+
+
+def lead_funnel(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+    """Follow the leads created in a period as far as each has come by now.
+
+    A step that was skipped is filled in: a lead with a deal counts as qualified too.
+
+    Returns
+    -------
+    DataFrame
+        `step` and `count`, for the steps that the workspace keeps.
+    """
+    tables = ws.tables
+    leads = _within(ws, periods).assign(tables.leads, on="created_at")
+    is_customer = leads.converted_at.notnull()
+    has_deal = is_customer
+    if tables.has("opportunities", "lead_id"):
+        found = tables.opportunities
+        found = (
+            found.filter(found.lead_id.notnull())
+            .group_by(_lead="lead_id")
+            .aggregate(_won=(found.outcome == "won").any())
+        )
+        leads = leads.left_join(found, leads.lead_id == found._lead)
+        is_customer = leads.converted_at.notnull() | leads._won.fill_null(False)
+        has_deal = leads._lead.notnull() | is_customer
+    steps = {"Leads": leads.count()}
+    if tables.has("leads", "qualified_at"):
+        steps["Qualified"] = (leads.qualified_at.notnull() | has_deal).sum()
+    if tables.has("opportunities", "lead_id"):
+        steps["With a deal"] = has_deal.sum()
+    steps["Customers"] = is_customer.sum()
+    counts = leads.aggregate(**{f"step_{at}": count for at, count in enumerate(steps.values())})
+    counted = counts.to_pandas().fillna(0).iloc[0].astype(int)
+    return pd.DataFrame({"step": list(steps), "count": counted.to_numpy()})
+
+
+def retention(ws: Workspace, periods: str | Periods, ages: int = 12) -> pd.DataFrame:
+    """Say what share of each quarter's new customers is still there, by months of tenure.
+
+    Parameters
+    ----------
+    periods
+        Seen from the end of the last.
+    ages
+        The highest age in months.
+
+    Returns
+    -------
+    DataFrame
+        A row per quarter of joining, a column per month of age (0 to `ages`); missing where the
+        quarter's youngest customer could not have reached that age yet.
+    """
+    if not ws.tables.has("subscriptions", "mrr"):
+        return pd.DataFrame(columns=pd.RangeIndex(0, ages + 1, name="months since joining"))
+    rows = contracts(ws.tables, _within(ws, periods))
+    rows = rows.mutate(cohort=rows.customer_since.cast("date").truncate("Q").cast("date"))
+    grouped = (
+        rows.group_by(["cohort", "months", "left"])
+        .aggregate(count=rows.count(), youngest=rows.customer_since.max(), ends=rows.ends.max())
+        .to_pandas()
+    )
+    if grouped.empty:
+        return pd.DataFrame(columns=pd.RangeIndex(0, ages + 1, name="months since joining"))
+    whole = {}
+    for start, cohort in sorted(grouped.groupby("cohort"), key=lambda each: each[0]):
+        size = cohort["count"].sum()
+        youngest = pd.Timestamp(cohort.youngest.max())
+        ends = pd.Timestamp(cohort.ends.max())
+        reached = (ends.year - youngest.year) * 12 + ends.month - youngest.month
+        reached -= ends.day < youngest.day
+        gone = cohort[cohort.left]
+        label = containing(pd.Timestamp(start).date(), "quarter").label
+        whole[label] = [
+            1 - gone["count"][gone.months <= age].sum() / size if age <= reached else np.nan
+            for age in range(ages + 1)
+        ]
+    columns = pd.RangeIndex(0, ages + 1, name="months since joining")
+    return pd.DataFrame.from_dict(whole, orient="index", columns=columns)
+
+
+def velocity_factors(trend: Result) -> pd.DataFrame:
+    """Set the four factors of pipeline velocity side by side, now and before.
+
+    Returns
+    -------
+    DataFrame
+        `factor`, `unit`, and a column for each of the last two periods.
+    """
+    periods = replace(trend.periods, count=min(2, len(trend.periods)))
+    rows = trend.kpi.rows(trend.tables, periods)
+    parts = trend.kpi.summary.aggregate(rows, ["period"]).to_pandas()
+    counted = trend.kpi.summary.finish(parts, ["period"], trend.tables.policies)
+    named = {
+        "open": ("Open deals", COUNT),
+        "win_rate": ("Win rate", SHARE),
+        "mean_amount": ("Mean won amount", MONEY),
+        "mean_days": ("Mean won cycle", DAYS),
+    }
+    table = pd.DataFrame(
+        {
+            "factor": [name for name, _ in named.values()],
+            "unit": [unit for _, unit in named.values()],
+        }
+    )
+    starts = pd.to_datetime(counted.period).dt.date
+    for period in periods:
+        row = counted[starts == period.start]
+        table[period.label] = [float(row[key].iloc[0]) if len(row) else np.nan for key in named]
+    return table
+
+
+def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+    """Set forecasts beside what was won, month by month.
+
+    Returns
+    -------
+    DataFrame
+        `month` (label), `forecast`, `won`, `error` (forecast − won).
+    """
+    if forecast_accuracy.unavailable(ws.tables):
+        return pd.DataFrame(columns=["month", "forecast", "won", "error"])
+    rows = forecast_accuracy.rows(ws.tables, _within(ws, periods))
+    parts = forecast_accuracy.summary.aggregate(rows, ["period"]).to_pandas()
+    parts = parts[parts.made > 0].sort_values("month")
+    months = pd.to_datetime(parts.month)
+    forecast, won = parts.forecast.fillna(0.0), parts.actual.fillna(0.0)
+    return pd.DataFrame(
+        {
+            "month": months.dt.strftime("%Y-%m"),
+            "forecast": forecast,
+            "won": won,
+            "error": forecast - won,
+        }
+    ).reset_index(drop=True)
+
+
+def forecast_bridge(months: pd.DataFrame) -> pd.DataFrame:
+    """Take the sum of forecasts to the sum of what was won, by too much and too little.
+
+    Parameters
+    ----------
+    months
+        As `forecast_by_month` gives them.
+
+    Returns
+    -------
+    DataFrame
+        `step`, `amount` and `kind`, as `charts.bridge` draws them.
+
+    Examples
+    --------
+    >>> months = pd.DataFrame({"forecast": [950, 25], "won": [1000, 10], "error": [-50, 15]})
+    >>> forecast_bridge(months).amount.tolist()
+    [975, -15, 50, 1010]
+    """
+    error = months.error
+    return pd.DataFrame(
+        [
+            ("forecast", months.forecast.sum(), "total"),
+            ("promised too much", -error[error > 0].sum(), "change"),
+            ("promised too little", -error[error < 0].sum(), "change"),
+            ("won", months.won.sum(), "total"),
+        ],
+        columns=["step", "amount", "kind"],
+    )
+
+
+def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.DataFrame:
+    """Pick the largest deals open when a period ended, with their age in days.
+
+    Returns
+    -------
+    DataFrame
+        The deal's key, owner, stage, amount, expected close and `age_days`.
+    """
+    waiting = deals.open_at(ws.tables, _within(ws, periods))
+    age = waiting.ends.delta(waiting.opened_at.cast("date"), unit="day")
+    waiting = waiting.mutate(age_days=age)
+    columns = [
+        name
+        for name in ("opportunity_id", "owner", "stage", "amount", "expected_close")
+        if ws.tables.has("opportunities", name)
+    ]
+    order = [ibis.desc("amount", nulls_first=False), "opportunity_id"]
+    return waiting.order_by(order).limit(count).select(*columns, "age_days").to_pandas()
+
+
+def _within(ws: Workspace, periods: str | Periods) -> Periods:
+    """Lay periods in the company's calendar, seen from its last known day."""
+    run = Periods(periods) if isinstance(periods, str) else periods
+    return replace(run, calendar=ws.calendar, as_of=ws.tables.as_of)
