@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from revops_kit.kpi import Result
     from revops_kit.workspace import Workspace
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     help="Revenue operations in notebooks: KPIs across marketing, sales and service.",
     epilog="Begin with `revops demo`. Errors go to stderr with the cure; --debug shows where.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -124,7 +125,10 @@ def list_(workspace: WorkspaceOption = Path("revops.toml")) -> None:
     for kpi in kpis.ALL:
         needs = [f"{name}: {', '.join(columns)}" for name, columns in kpi.needs.items()]
         needs += [" or ".join(kpi.either)] if kpi.either else []
-        missing = kpi.unavailable(ws.tables)
+        try:
+            missing = kpi.unavailable(ws.tables)
+        except RevopsError as error:
+            missing = str(error)
         here = "yes" if not missing else missing.removeprefix("not available: ")
         table.add_row(kpi.name, kpi.question, "\n".join(needs), here)
     _console().print(table)
@@ -159,7 +163,9 @@ def kpi(
 
     measure = kpis.named(name)
     ws = _open(workspace, as_of)
-    period = periods.resolve(period or "last-month", ws.as_of, ws.calendar)
+    # Without a day in the data there is no last month; whoever asks hears of the whole.
+    period = period or ("last-month" if ws.as_of else "all")
+    period = periods.resolve(period, ws.as_of, ws.calendar)
     result = measure.over(ws, periods.last(last, period), by, **_settings(set_))
     if format is Format.json:
         print(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
@@ -196,42 +202,43 @@ def report(
 def main() -> None:
     """Run a command; an error is one sentence on stderr."""
     is_debugging = "--debug" in sys.argv
+    words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        app(args=[word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
-    except RevopsError as error:
-        if is_debugging:
-            raise
-        print(f"revops: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        print("revops: stopped.", file=sys.stderr)
-        sys.exit(130)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        code = app(args=words or ["--help"], prog_name="revops", standalone_mode=False)
+        # Now, for at the interpreter's end nobody tells that the reader of a pipe has gone.
+        sys.stdout.flush()
     except Exception as error:
-        _end_badly(error, is_debugging)
+        code = _explain(error, is_debugging)
+    if code == INTERRUPTED:
+        print("revops: stopped.", file=sys.stderr)
+    sys.exit(code)
 
 
-def _end_badly(error: Exception, is_debugging: bool) -> None:
-    """Tell a wrong call from our own mistake."""
-    from click import ClickException
-
-    if isinstance(error, ClickException):
-        error.show()
-        sys.exit(error.exit_code)
+def _explain(error: Exception, is_debugging: bool) -> int:
+    """Say what went wrong, and give the exit code for it."""
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
     if is_debugging:
         raise error
+    if isinstance(error, RevopsError):
+        print(f"revops: {error}", file=sys.stderr)
+        return error.exit_code
+    # A wrong call: which classes say so changes with typer's versions.
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "revops"
+        said = error.format_message().rstrip(".")
+        print(f"revops: {said}. `{command} --help` shows how.", file=sys.stderr)
+        return error.exit_code
     # The message may quote data: the kind of error is enough to report it.
     print(
         f"revops: something went wrong that should not have ({type(error).__name__}). "
         f"Run it again with --debug to see where, and tell us.",
         file=sys.stderr,
     )
-    sys.exit(1)
+    return 1
 
 
 def _open(path: Path, as_of: str) -> "Workspace":
@@ -302,7 +309,8 @@ def _print_result(result: "Result") -> None:
         console.print(f"  policy {name} = {value}", markup=False)
     for note in result.notes:
         console.print(f"  {note}", markup=False)
-    console.print(f"  Seen as of {result.as_of}.")
+    if result.as_of:
+        console.print(f"  Seen as of {result.as_of}.")
 
 
 def _report(

@@ -83,7 +83,8 @@ def open_at(tables: Tables, periods: Periods, *, ahead: bool = False) -> ir.Tabl
 def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
     """Give deals the amount, expected close, category and stage they had at `ends`.
 
-    A CRM overwrites these; where `stage_changes` kept them, they are put back.
+    A CRM overwrites these; where `stage_changes` kept them, they are put back – also that
+    there was none, which today's would contradict with hindsight.
     """
     kept = [name for name in HISTORY if tables.has("stage_changes", name)]
     if not kept or not tables.has("stage_changes", "changed_at"):
@@ -104,5 +105,6 @@ def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
     joined = deals.left_join(
         latest, [deals.opportunity_id == latest._deal, deals.period == latest._period]
     )
-    put_back = {name: ibis.coalesce(joined[f"_{name}"], joined[name]) for name in kept}
+    is_known = joined._deal.notnull()
+    put_back = {name: is_known.ifelse(joined[f"_{name}"], joined[name]) for name in kept}
     return joined.mutate(**put_back).drop("_deal", "_period", *named)

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from revops_kit.errors import UnknownNameError
+from revops_kit.errors import RequestError, UnknownNameError
 from revops_kit.periods import Calendar, Period, Periods
 from revops_kit.sources import Source
 from revops_kit.summaries import COLUMNS, Summary, cost_per, median, proportion, ratio, total
@@ -34,6 +34,8 @@ __all__ = [
     "ratio",
     "total",
 ]
+
+FRAME = ("period", "start", *COLUMNS, "is_partial", "missing_because", "note")
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart
@@ -74,6 +76,8 @@ class Kpi:
         Table → columns that it cannot do without.
     either
         Columns of which it needs one, written `table.column`.
+    also
+        What else it needs by the choices made: as `needs`.
     rows
         Tables and periods → one row per thing counted, lazily.
     summary
@@ -101,6 +105,7 @@ class Kpi:
     summary: Summary
     needs: Mapping[str, tuple[str, ...]]
     either: tuple[str, ...] = ()
+    also: Callable[[Tables], Mapping[str, tuple[str, ...]]] = lambda tables: {}
     policies: tuple[str, ...] = ()
     looks_ahead: bool = False
     matures: bool = False
@@ -129,9 +134,19 @@ class Kpi:
         ------
         UnknownNameError
             When there is no such column or policy.
+        RequestError
+            When results have a column of that name themselves.
         """
+        if by.lower() in FRAME:
+            raise RequestError(
+                f"No figure can be split by {by!r}, for results have a column of that name: "
+                f"give it another name in revops.toml."
+            )
         tables = with_policies(ws.tables, policies).split(by)
         periods = replace(periods, calendar=ws.calendar, as_of=tables.as_of)
+        return self._count(tables, periods, by, ws.currency)
+
+    def _count(self, tables: Tables, periods: Periods, by: str, currency: str) -> "Result":
         column, rows, missing = tables.by, None, self.unavailable(tables)
         keys = ["period", *([column] if by else [])]
         folded = pd.DataFrame(columns=[*keys, *COLUMNS])
@@ -147,13 +162,14 @@ class Kpi:
             folded = self.summary.finish(fetched, keys, tables.policies)
         folded = folded.rename(columns={column: by})
         frame = _complete(self, folded, periods, by, missing)
-        return Result(self, frame, by, ws.currency, periods, tables, missing, rows)
+        return Result(self, frame, by, currency, periods, tables, missing, rows)
 
     def unavailable(self, tables: Tables) -> str:
         """Say what the workspace lacks for it, or nothing."""
         missing = tables.lacks(self.needs)
         if self.either and not any(tables.has(*each.split(".")) for each in self.either):
             missing.append(" or ".join(self.either))
+        missing = missing or tables.lacks(self.also(tables))
         return f"not available: needs {_listed(missing)}" if missing else ""
 
     def __repr__(self) -> str:
@@ -182,7 +198,7 @@ class Change:
         """Tell whether the interval leaves out zero; None where there is no interval."""
         if self.low is None or self.high is None:
             return None
-        return self.low > 0 or self.high < 0
+        return bool(self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,12 +237,22 @@ class Result:
 
     @property
     def missing_because(self) -> str:
-        if self.unavailable or len(self.frame) != 1:
+        if self.unavailable or len(self.frame) > 1:
             return self.unavailable
+        if self.frame.empty:
+            return _reason(self.kpi, self.periods.each[-1], self.periods)
         return self.frame.missing_because.iloc[0] or ""
+
+    @cached_property
+    def whole(self) -> "Result":
+        """The same figure, not split."""
+        if not self.by:
+            return self
+        return self.kpi._count(replace(self.tables, by=""), self.periods, "", self.currency)
 
     @property
     def value(self) -> float:
+        """The figure of the last period, of the whole where it is split."""
         return self._last("value")
 
     @property
@@ -239,7 +265,7 @@ class Result:
 
     @property
     def n(self) -> int:
-        return int(self._last("n"))
+        return 0 if self.unavailable else int(self._last("n"))
 
     @property
     def period(self) -> str:
@@ -293,7 +319,7 @@ class Result:
 
     def headline(self) -> "Words":
         """Tell the last period in one sentence, with its interval and change."""
-        unit, last = self.kpi.unit, self.frame.iloc[-1]
+        unit, last = self.kpi.unit, self.whole.frame.iloc[-1]
         span = "so far" if self.period == "all" else f"in {self.period}"
         if pd.isna(last.value):
             return Words(f"{self.kpi.title} {span}: no figure, for {last.missing_because}.")
@@ -304,7 +330,7 @@ class Result:
             low, high = (unit.write(end, self.currency) for end in (last.low, last.high))
             said += f" (95 % interval {low} to {high}, {int(last.n):,} {self.kpi.counts})"
         if self.kpi.matures:
-            said += f" – so far: young {self.kpi.counts} have had little time"
+            said += f" so far; young {self.kpi.counts} have had less time"
         if change := self.change:
             moved = unit.write_change(change.difference, self.currency)
             said += f", {moved} on {change.before}"
@@ -362,7 +388,7 @@ class Result:
         }
 
     def _last(self, column: str) -> float:
-        return self.frame[column].iloc[-1]
+        return np.nan if self.unavailable else float(self.whole.frame[column].iloc[-1])
 
     def _repr_html_(self) -> str:
         from revops_kit import show

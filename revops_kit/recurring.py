@@ -112,12 +112,13 @@ def _with_departures(running: ir.Table) -> ir.Table:
         _customer="customer", _id="subscription_id", _from="started_on", _until="ended_on"
     )
     # Running on the day after another's last day: the customer did not leave.
+    day_after = (running.ended_on + ibis.interval(days=1)).cast("date")
     carries_on = running.semi_join(
         others,
         [
             running.customer == others._customer,
             running.subscription_id != others._id,
-            others._from <= running.ended_on,
+            others._from <= day_after,
             others._until.isnull() | (others._until > running.ended_on),
         ],
     ).select(_stays="subscription_id")

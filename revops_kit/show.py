@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from revops_kit.contracts import contract
@@ -223,23 +224,31 @@ def plain(
     return made.cols_align("right", columns=rest) if rest else made
 
 
-def rows(result: Result, columns: Iterable[str], order: str, count: int = 10) -> "GT":
+def rows(
+    result: Result, columns: Mapping[str, str] | Iterable[str], order: str, count: int = 10
+) -> "GT | Html":
     """Show some of the rows behind the last period: those with the highest `order`.
 
     Parameters
     ----------
     columns
-        Which columns to show; those that the source lacks are left out.
+        Which columns to show, and under which name; those that the source lacks are left out.
     order
-        The column to sort by, descending.
+        The column to sort by, descending; rows without it are not shown.
     """
     import ibis
 
+    if result.unavailable:
+        return Html(f'<p class="note">{escape(result.unavailable)}</p>')
     behind = result.rows()
-    behind = behind.filter(behind.period == result.periods.each[-1].start)
-    kept = [name for name in columns if name in behind.columns]
+    behind = behind.filter(behind.period == result.periods.each[-1].start, behind[order].notnull())
+    named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
+    kept = [name for name in named if name in behind.columns]
     order_by = [ibis.desc(order, nulls_first=False), *[name for name in kept[:1] if name != order]]
-    return plain(behind.order_by(order_by).limit(count).select(*kept).to_pandas())
+    shown = behind.order_by(order_by).limit(count).select(*kept).to_pandas()
+    if shown.empty:
+        return Html('<p class="note">There are no such rows in this period.</p>')
+    return plain(shown.rename(columns=named))
 
 
 def sources(ws: "Workspace") -> "GT":
@@ -288,7 +297,7 @@ def _verdict(trend: Result) -> str:
     if last.is_partial:
         return f"so far, up to {trend.as_of}"
     if trend.kpi.matures:
-        return f"so far: young {trend.kpi.counts} count too"
+        return f"so far; young {trend.kpi.counts} have had less time"
     if change is None:
         return "nothing to compare with"
     if change.is_clear is False:
@@ -345,8 +354,10 @@ def _word(value: Any) -> str:
         return MISSING
     if isinstance(value, pd.Timestamp | dt.datetime):
         return str(value.date())
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):
         return f"{value:,}"
     return str(value)[:60]

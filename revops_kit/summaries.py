@@ -49,12 +49,15 @@ def _total(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Dat
 
 
 def _proportion(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
-    low, high = intervals.wilson(fetched.numerator.to_numpy(), fetched.denominator.to_numpy())
+    top, trials = fetched.numerator.to_numpy(), fetched.denominator.to_numpy()
+    # By Baremetrics' rule more may leave than were there: that is no share, and has no interval.
+    is_share = top <= trials
+    low, high = intervals.wilson(np.where(is_share, top, 0.0), trials)
     return fetched.assign(
         value=fetched.numerator / fetched.denominator.replace(0, np.nan),
-        low=low,
-        high=high,
-        n=fetched.denominator,
+        low=np.where(is_share, low, np.nan),
+        high=np.where(is_share, high, np.nan),
+        n=trials,
     )
 
 

@@ -57,7 +57,8 @@ class Unit:
             case "money per day":
                 return f"{sign}{_money(size, currency)} a day"
             case "days":
-                return f"{sign}{_digits(size)} {'day' if size == 1 else 'days'}"
+                written = _digits(size)
+                return f"{sign}{written} {'day' if written == '1' else 'days'}"
             case "count":
                 return sign + _short(size, whole=True)
             case _:

@@ -56,7 +56,7 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
     told = [
         f"{page.clean(each)}: {page.clean(note, 120).rstrip('.')}."
         for each, note in zip(names, frame["note"], strict=True)
-        if note
+        if isinstance(note, str) and note
     ]
     notes = [
         f"{period} is partial, with data to {result.as_of}." if frame["is_partial"].any() else "",

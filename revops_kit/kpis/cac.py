@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from revops_kit import deals
 from revops_kit.kpi import Kpi, LeftOut, cost_per
-from revops_kit.kpis.spend import spend
+from revops_kit.kpis.spend import kinds, spend
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables, stack
 from revops_kit.units import MONEY
@@ -98,6 +98,7 @@ cac = Kpi(
     counts="new customers",
     empty="nothing was spent and no customer was won",
     needs={"spend": ("spent_on", "amount"), "opportunities": ("closed_at", "outcome")},
+    also=kinds,
     policies=("cac_spend",),
     rows=rows,
     summary=cost_per,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals
-from revops_kit.kpi import Kpi, Summary
+from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import ONE_DAY, Period, Periods, containing
 from revops_kit.tables import Policies, Tables, stack
 from revops_kit.units import SHARE
@@ -167,6 +167,17 @@ def bias(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataF
     return sums.assign(value=sums.numerator / sums.denominator.replace(0, np.nan))
 
 
+def unplaced(tables: Tables, periods: Periods) -> list[LeftOut]:
+    """Count the won deals that belong to no month, or add nothing to theirs."""
+    won = deals.won(tables)
+    undated = won.filter(won.closed_at.isnull()).count()
+    worthless = won.filter(won.amount.isnull() & won.closed_at.notnull()).count()
+    return [
+        LeftOut(undated, "won deal", "without a date: in no month"),
+        LeftOut(worthless, "won deal", "without an amount: counted as 0"),
+    ]
+
+
 def source(tables: Tables) -> list[str]:
     """Say where the forecasts come from."""
     lead, category = tables.policies.forecast_lead_days, tables.policies.forecast_category
@@ -217,5 +228,6 @@ forecast_accuracy = Kpi(
     policies=("forecast_category", "forecast_lead_days"),
     rows=rows,
     summary=Summary(fold, accuracy, parts=("forecast", "actual")),
+    left_out=unplaced,
     notes=source,
 )

@@ -1,7 +1,7 @@
 """Forecast bias: how far forecasts lay above what was won, on the whole."""
 
 from revops_kit.kpi import Kpi, Summary
-from revops_kit.kpis.forecast_accuracy import bias, fold, rows, source
+from revops_kit.kpis.forecast_accuracy import bias, fold, rows, source, unplaced
 from revops_kit.units import SHARE
 
 forecast_bias = Kpi(
@@ -22,5 +22,6 @@ forecast_bias = Kpi(
         bias,
         parts=("numerator", "denominator", "forecast", "actual"),
     ),
+    left_out=unplaced,
     notes=source,
 )

@@ -7,7 +7,8 @@ import pandas as pd
 
 from revops_kit import deals
 from revops_kit.kpi import Kpi, LeftOut, Summary
-from revops_kit.kpis.sales_cycle import untimed
+from revops_kit.kpis.sales_cycle import starts, untimed
+from revops_kit.kpis.win_rate import undated
 from revops_kit.periods import Periods
 from revops_kit.tables import Policies, Tables, stack
 from revops_kit.units import MONEY_PER_DAY
@@ -145,7 +146,11 @@ def unknown(tables: Tables, periods: Periods) -> list[LeftOut]:
     waiting = tables.opportunities
     waiting = waiting.filter((waiting.outcome == "open") & waiting.opened_at.isnull())
     why = "without an opening date: open as of the last day known, and not before"
-    return [LeftOut(waiting.count(), "open deal", why), *untimed(tables, periods)]
+    return [
+        LeftOut(waiting.count(), "open deal", why),
+        *undated(tables, periods),
+        *untimed(tables, periods),
+    ]
 
 
 pipeline_velocity = Kpi(
@@ -159,6 +164,7 @@ pipeline_velocity = Kpi(
     empty="no deals were decided",
     needs={"opportunities": ("closed_at", "outcome", "amount")},
     either=("leads.created_at", "opportunities.opened_at"),
+    also=starts,
     policies=("cycle_start", "velocity_window"),
     rows=rows,
     summary=Summary(

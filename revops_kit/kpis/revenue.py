@@ -72,6 +72,7 @@ revenue = Kpi(
     empty="nothing was earned",
     needs={},
     either=("subscriptions.mrr", "payments.amount", "opportunities.amount"),
+    also=lambda tables: measure(tables).needs,
     rows=rows,
     summary=total,
     left_out=left_out,

@@ -46,14 +46,23 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     return won.mutate(event=ibis.literal("won"))
 
 
+def starts(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """Say what is needed to tell when a deal began."""
+    if tables.policies.cycle_start == "opportunity":
+        return {"opportunities": ("opened_at",)}
+    return {} if tables.has("opportunities", "opened_at") else {"opportunities": ("lead_id",)}
+
+
 def untimed(tables: Tables, periods: Periods) -> list[LeftOut]:
     """Count the won deals that have no possible length."""
     won = rows(tables, periods)
     negative = won.filter(won.days < 0).count()
-    unknown = won.filter(won.days.isnull()).count()
+    startless = won.filter(won.cycle_started_on.isnull() & won.closed_at.notnull()).count()
+    undated = deals.won(tables).filter(lambda each: each.closed_at.isnull()).count()
     return [
         LeftOut(negative, "won deal", "ended before it began: shown among the rows, not counted"),
-        LeftOut(unknown, "won deal", "without a start or an end: not counted"),
+        LeftOut(startless, "won deal", "without a start: of no known length"),
+        LeftOut(undated, "won deal", "without a date: of no known length"),
     ]
 
 
@@ -68,6 +77,7 @@ sales_cycle = Kpi(
     empty="no deals with a known start were won",
     needs={"opportunities": ("closed_at", "outcome")},
     either=("leads.created_at", "opportunities.opened_at"),
+    also=starts,
     policies=("cycle_start",),
     rows=rows,
     summary=median,

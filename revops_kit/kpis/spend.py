@@ -36,6 +36,11 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     return spent.mutate(numerator=spent.amount, denominator=0)
 
 
+def kinds(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """Say what is needed to tell media from other spend."""
+    return {"spend": ("kind",)} if tables.policies.cac_spend == "paid" else {}
+
+
 spend = Kpi(
     name="spend",
     title="Spend",
@@ -46,6 +51,7 @@ spend = Kpi(
     counts="expenses",
     empty="nothing was spent",
     needs={"spend": ("spent_on", "amount")},
+    also=kinds,
     policies=("cac_spend",),
     rows=rows,
     summary=total,

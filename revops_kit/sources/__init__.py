@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from revops_kit.contracts import TableContract
@@ -24,6 +24,8 @@ from revops_kit.sources.health import Health, Problem
 from revops_kit.sources.spec import House, TableSpec
 
 __all__ = ["Health", "House", "Problem", "Source", "TableSpec", "open_source"]
+
+A_DAY = 24 * 60 * 60  # in seconds
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def open_source(
     if not spec.file and not is_embedded:
         from revops_kit.sources.engine import from_engine
 
-        return Source(table.name, *from_engine(table, spec, con))
+        return Source(table.name, *from_engine(table, spec, house, con))
     if spec.file:
         path, health = _cached(table, spec, house)
         if con.name == "duckdb":
@@ -78,7 +80,14 @@ def open_source(
         from revops_kit.sources.ingest import from_query
 
         rows, health = from_query(table, spec, house)
-    return Source(table.name, con.create_table(f"revops_{table.name}", rows, temp=True), health)
+    try:
+        brought = con.create_table(f"revops_{table.name}", rows, temp=True)
+    except Exception as error:  # every driver has errors of its own
+        raise SourceError(
+            f"[tables.{table.name}] cannot be brought into {con.name} ({type(error).__name__}): "
+            f"temporary tables need the right to make them."
+        ) from None
+    return Source(table.name, brought, health)
 
 
 def _cached(table: TableContract, spec: TableSpec, house: House) -> tuple[Path, Health]:
@@ -93,17 +102,26 @@ def _cached(table: TableContract, spec: TableSpec, house: House) -> tuple[Path, 
     rows, health = from_file(table, spec, house)
     try:
         kept.mkdir(parents=True, exist_ok=True)
-        for old in kept.glob(f"{table.name}-*"):
-            old.unlink(missing_ok=True)
         # The record comes last: a table without one is not taken for whole.
         _write(path, lambda part: pq.write_table(rows, part, compression="zstd"))
         _write(record, lambda part: part.write_text(json.dumps(health.as_record()), "utf-8"))
+        _clear(kept, path)
     except OSError as error:
         raise SourceError(
-            f"{kept} cannot be written ({error.strerror}): give the folder of revops.toml room "
-            f"and the right to write, for the tables read are kept there."
+            f"{kept} cannot be written ({error.strerror or error}): give the folder of "
+            f"revops.toml room and the right to write, for the tables read are kept there."
         ) from None
     return path, health
+
+
+def _clear(kept: Path, path: Path) -> None:
+    """Drop what a table's newest copy outdates, but for the last day: it may be open still."""
+    newest = path.stat().st_mtime
+    table = path.name.rpartition("-")[0]
+    for old in kept.glob(f"{table}-*"):
+        with suppress(FileNotFoundError):  # another run clears too
+            if newest - old.stat().st_mtime > A_DAY:
+                old.unlink()
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

@@ -52,7 +52,7 @@ _TIME = re.compile(
     r"(?:t|,|\s)\s*(?:at |um |kl\.? |à )?(?P<hour>\d{1,2})"
     r"(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?|(?=\s?[ap]))"
     r"\s?(?:(?P<half>[ap])\.?\s?m\.?|uhr|h)?"
-    r"\s?(?P<zone>z|\(?(?:utc|gmt)\)?|(?:utc|gmt)?(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2}))?"
+    r"\s?(?P<zone>z|\(?(?:utc|gmt)\)?|(?:utc|gmt)?(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2}))?$"
 )
 _YEAR_FIRST = re.compile(r"(\d{4})\s?([-./ ])\s?(\d{1,2})\s?\2\s?(\d{1,2})[.-]?")
 _YEAR_LAST = re.compile(r"(\d{1,2})\s?([-./ ])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})\.?")
@@ -218,7 +218,7 @@ def _moment(value: Any) -> Moment | dt.date | float | Refused | None:
             return Moment(Day(int(whole[:4]), int(whole[4:6]), int(whole[6:])), dt.time(), None)
         return float(text)
     clock, offset = dt.time(), None
-    if match := re.search(_TIME.pattern + "$", text):
+    if match := _TIME.search(text):
         try:
             clock, offset = _clock(match), _offset(match)
         except ValueError:

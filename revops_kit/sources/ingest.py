@@ -20,6 +20,7 @@ from revops_kit.errors import (
 from revops_kit.sources import dates, files, money, values
 from revops_kit.sources.files import RawTable
 from revops_kit.sources.health import LINES_SHOWN, Health, Problem, where_at
+from revops_kit.sources.mapping import origins
 from revops_kit.sources.spec import ColumnSpec, House, Lookup, Reading, TableSpec
 from revops_kit.units import plural
 
@@ -31,12 +32,13 @@ ARROW = {
     "number": pa.float64(),
     "share": pa.float64(),
 }
-# A bare sign stands for the company's own currency where it can.
-SIGNS = {
-    "$": ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "CLP", "COP", "ARS", "TWD"),
-    "kr": ("SEK", "NOK", "DKK", "ISK"),
-    "¥": ("JPY", "CNY"),
-}
+# Errors of DuckDB that quote the SQL, and never the rows.
+ABOUT_SQL = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.IOException,
+)
 
 
 @dataclass
@@ -107,7 +109,7 @@ def from_query(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.
         rows = con.sql(spec.query or f"SELECT * FROM {spec.table}").to_arrow_table()
     except duckdb.Error as error:
         raise SourceError(
-            f"[tables.{table.name}]: the query cannot be run: {_first_line(error)}"
+            f"[tables.{table.name}]: the query cannot be run: {_told_by(error)}"
         ) from None
     frame = rows.to_pandas(integer_object_nulls=True)
     raw = RawTable(frame, np.arange(1, len(frame) + 1), [], [])
@@ -124,18 +126,25 @@ def convert(
     for reject in raw.rejects:
         sieve.tell("ragged", reject.column, np.array([reject.line]), reject.reason)
     sieve.problems = _merged(sieve.problems, file)
-    origin = _origins(table, spec, list(frame.columns), file)
+    origin = origins(table, spec, list(frame.columns), file)
     columns: dict[str, pd.Series] = {}
+    signs: dict[str, pd.Series] = {}
     for name, how in origin.items():
         declared = table.columns.get(
             name, Column(name, "", "text", False, "", False, False, False, None, None, ())
         )
-        columns[name] = _column(declared, how, frame, numbers, spec, house, sieve)
+        if how.generate:
+            columns[name] = numbers
+            continue
+        converted = _column(declared, how, frame, spec, house, sieve)
+        columns[name] = converted.values
+        if isinstance(converted, money.Money):
+            signs[name] = converted.currencies
     for name in frame.columns:
         # Engines take names that differ only in case for one, so those carried along are lower.
         if name.lower() not in columns:
             columns[name.lower()] = values.to_text(frame[name]).values
-    _convert_currencies(table, columns, house, sieve)
+    _convert_currencies(columns, signs, house, sieve)
     _check(table, columns, sieve)
     _check_keys(table, columns, sieve)
     if "outcome" in columns and "closed_at" in columns:
@@ -170,7 +179,7 @@ def _kept_by_where(
         kept = con.sql(f"SELECT __row FROM source WHERE ({spec.where}) ORDER BY __row").fetchnumpy()
     except duckdb.Error as error:
         raise WorkspaceError(
-            f"[tables.{name}] where = … is not a condition on its columns: {_first_line(error)}"
+            f"[tables.{name}] where = … is not a condition on its columns: {_told_by(error)}"
         ) from None
     rows = np.asarray(kept["__row"], dtype=int)
     return (
@@ -181,59 +190,22 @@ def _kept_by_where(
     )
 
 
-def _first_line(error: Exception) -> str:
-    """Take the sentence of a database's error, without the rows it may quote."""
-    return str(error).strip().splitlines()[0][:300]
-
-
-def _origins(
-    table: TableContract, spec: TableSpec, available: list[str], file: str
-) -> dict[str, ColumnSpec]:
-    """Say for each column of the result how it is made."""
-    origin: dict[str, ColumnSpec] = {}
-    folded = {each.lower(): each for each in available}
-    for name in [*table.columns, *(each for each in spec.columns if each not in table.columns)]:
-        if spec.says_unavailable(name):
-            continue
-        how = spec.columns.get(name)
-        if how is None and name in folded:
-            how = ColumnSpec(column=folded[name])
-        if how is None:
-            continue
-        if how.column and how.column not in available:
-            raise ContractError(
-                f"{file}: there is no column {how.column!r} for {table.name}.{name}."
-                f"{did_you_mean(how.column, available)} Its columns: {', '.join(available)}."
-            )
-        if name not in table.columns and name != "currency":
-            free = [each for each in table.columns if each not in spec.columns]
-            if near := did_you_mean(name, free):
-                raise UnknownNameError("a column", name, table.columns, f"in {table.name}") from (
-                    ContractError(near)
-                )
-        origin[name] = how
-    for name in table.required:
-        if name not in origin:
-            raise ContractError(
-                f"{file}: {table.name} needs {name}, and no column is mapped to it. Write "
-                f'{name} = "…" under [tables.{table.name}.columns].'
-                f"{did_you_mean(name, available)} Its columns: {', '.join(available)}."
-            )
-    return origin
+def _told_by(error: duckdb.Error) -> str:
+    """Take the sentence of a database's error, unless it may quote a row."""
+    if isinstance(error, ABOUT_SQL):
+        return str(error).strip().splitlines()[0][:300]
+    return f"a value cannot be converted ({type(error).__name__}); TRY_CAST passes over such values"
 
 
 def _column(
     declared: Column,
     how: ColumnSpec,
     frame: pd.DataFrame,
-    numbers: pd.Series,
     spec: TableSpec,
     house: House,
     sieve: Sieve,
-) -> pd.Series:
+) -> values.Converted:
     """Make one column, leaving out the rows that cannot be read."""
-    if how.generate:
-        return numbers
     if how.value is not None:
         raw = pd.Series([how.value] * len(frame), index=frame.index, dtype=object)
     else:
@@ -250,9 +222,7 @@ def _column(
         reasons.setdefault(reason, []).append(row)
     for reason, rows in reasons.items():
         sieve.reject("unreadable", named, np.array(rows), reason)
-    if isinstance(converted, money.Money):
-        _convert_signs(converted, named, house, sieve)
-    return converted.values
+    return converted
 
 
 def _mapped(text: pd.Series, how: ColumnSpec) -> pd.Series:
@@ -283,41 +253,40 @@ def _converted(
             )
 
 
-def _convert_signs(amounts: money.Money, column: str, house: House, sieve: Sieve) -> None:
-    """Convert amounts written in another currency than the company's."""
-    written = amounts.currencies.fillna("")
-    for sign in set(written) - {""}:
-        rate = _rate(sign, house)
-        rows = np.flatnonzero((written == sign).to_numpy())
-        if rate is None:
-            sieve.reject("currency", column, rows, _no_rate(sign))
-        elif rate != 1:
-            amounts.values.iloc[rows] *= rate
-
-
 def _convert_currencies(
-    table: TableContract, columns: dict[str, pd.Series], house: House, sieve: Sieve
+    columns: dict[str, pd.Series], signs: dict[str, pd.Series], house: House, sieve: Sieve
 ) -> None:
-    """Convert the amounts of rows that name their currency in a column of its own."""
-    if "currency" not in columns:
-        return
-    written = columns["currency"].fillna("").str.strip().str.upper()
-    for code in set(written) - {""}:
-        rows = np.flatnonzero((written == code).to_numpy())
-        rate = _rate(code, house)
-        if rate is None:
-            sieve.reject("currency", "currency", rows, _no_rate(code))
-            continue
-        for name, declared in table.columns.items():
-            if declared.kind == "money" and name in columns and rate != 1:
+    """Bring amounts into the company's currency, once.
+
+    What they are in stands beside the amount (`signs`), in a column `currency`, or in both.
+    """
+    for name, beside in signs.items():
+        named = pd.DataFrame({"sign": beside.fillna(""), "code": ""})
+        if "currency" in columns:
+            named["code"] = columns["currency"].fillna("").str.strip().str.upper()
+        named = named[columns[name].notna() & (named.sign.ne("") | named.code.ne(""))]
+        for (sign, code), rows in named.groupby(["sign", "code"]).groups.items():
+            currency = _currency(sign, code, house)
+            if currency is None:
+                sieve.reject("currency", name, rows.to_numpy(), "is in two currencies at once")
+            elif currency != house.currency and currency not in house.rates:
+                sieve.reject("currency", name, rows.to_numpy(), _no_rate(currency))
+            elif currency != house.currency:
                 columns[name] = columns[name].copy()
-                columns[name].iloc[rows] *= rate
+                columns[name].iloc[rows] *= house.rates[currency]
 
 
-def _rate(code: str, house: House) -> float | None:
-    if code == house.currency or house.currency in SIGNS.get(code, ()):
-        return 1.0
-    return house.rates.get(code)
+def _currency(sign: str, code: str, house: House) -> str | None:
+    """Agree on the currency of an amount; None where sign and code contradict each other."""
+    if not sign or sign == code:
+        return code
+    if sign in money.SHARED:
+        # A bare sign stands for the company's own currency where it can.
+        could_be = money.SHARED[sign].fullmatch
+        if code:
+            return code if could_be(code) else None
+        return house.currency if could_be(house.currency) else sign
+    return None if code else sign
 
 
 def _no_rate(code: str) -> str:
@@ -410,7 +379,7 @@ def _look_up(
     if strange.any():
         rows = np.flatnonzero(strange)
         missing = sorted(set(written[strange]))
-        near = [did_you_mean(each, text.index) for each in missing[:1]][0]
+        near = did_you_mean(missing[0], text.index)
         named = ", ".join(repr(each) for each in missing[:3])
         sieve.tell(
             "unmatched",

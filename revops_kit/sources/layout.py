@@ -222,7 +222,8 @@ def _is_named(row: Sequence[str]) -> bool:
 
 def _is_figure(cell: str) -> bool:
     """Tell an amount, a count, a percentage or a dash for nothing from words."""
-    return bool(_FIGURE.fullmatch(cell))
+    # Figures are short; on long texts the pattern would take its time.
+    return len(cell) < 40 and bool(_FIGURE.fullmatch(cell))
 
 
 def find_footer(rows: Sequence[Sequence[str]], lines: Sequence[int], width: int) -> int:
@@ -296,6 +297,8 @@ def _totals(columns: Sequence[pa.Array]) -> list[int]:
         for row in np.flatnonzero(pc.fill_null(says, False).to_numpy(zero_copy_only=False)):
             cells = [other[row].as_py() for other in columns]
             after = [cell for cell in cells[place + 1 :] if cell]
-            if not any(cells[:place]) and all(_is_figure(cell) or _CODE.fullmatch(cell) for cell in after):
+            if not any(cells[:place]) and all(
+                _is_figure(cell) or _CODE.fullmatch(cell) for cell in after
+            ):
                 found.append(int(row))
     return sorted(found)

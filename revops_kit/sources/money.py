@@ -52,6 +52,8 @@ SHARED = {
     "Rs": re.compile("INR|PKR|LKR|NPR|MUR|SCR"),
 }
 
+LONGEST = 60  # characters of an amount; what is longer is prose
+
 _WORD = r"[^\d\s+\-.,'()%#][^\d\s+\-,'()%#]*"
 _AMOUNT = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[+-])?\s*(?P<before>{_WORD}(?:\s+{_WORD})?)?"
@@ -114,7 +116,7 @@ def _amount(value: Any) -> Any:
         return None
     if is_spreadsheet_error(text):
         return ERROR
-    match = _AMOUNT.fullmatch(text)
+    match = _AMOUNT.fullmatch(text) if len(text) <= LONGEST else None
     return (match and _understood(match)) or Refused("is not an amount")
 
 

@@ -1,8 +1,12 @@
 """Tables out of spreadsheets (xlsx, xls, ods), as text that keeps what the cells say."""
 
 import datetime as dt
+import posixpath
+import re
+import zipfile
 from dataclasses import replace
 from io import BytesIO
+from xml.etree import ElementTree
 
 from python_calamine import (
     CalamineError,
@@ -18,6 +22,10 @@ from revops_kit.units import plural
 
 # Excel keeps 15 digits of a number; an id of more has lost the rest before it gets here.
 EXACT = 10**15
+_ERROR_CELL = re.compile(
+    r'<(?:\w+:)?c\b(?=[^>]*\bt="e")[^>]*\br="([A-Z]+)(\d+)"[^>]*(?<!/)>'
+    r"(?:<(?:\w+:)?f\b[^>]*/>|<(?:\w+:)?f\b[^>]*>[^<]*</(?:\w+:)?f>)?<(?:\w+:)?v>(#[^<]+)<"
+)
 
 
 def read(
@@ -41,10 +49,12 @@ def read(
     """
     try:
         workbook = CalamineWorkbook.from_filelike(BytesIO(data))
-        tables = {each: _cells(workbook, each) for each in _wanted(workbook, name, sheet)}
+        errors = _errors(data)
+        wanted = _wanted(workbook, name, sheet)
+        tables = {each: _cells(workbook, each, errors.get(each, [])) for each in wanted}
     except PasswordError:
         raise SourceError(f"{name} asks for a password: save a copy without one.") from None
-    except CalamineError:
+    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError):
         raise SourceError(
             f"{name} cannot be read as a spreadsheet: open it and save it anew."
         ) from None
@@ -90,11 +100,53 @@ def _wanted(workbook: CalamineWorkbook, name: str, sheet: str | int | None) -> l
     )
 
 
-def _cells(workbook: CalamineWorkbook, sheet: str) -> tuple[list[list], list[int]]:
+def _cells(
+    workbook: CalamineWorkbook, sheet: str, errors: list[tuple[int, int, str]]
+) -> tuple[list[list], list[int]]:
     """Read the rows of a sheet that hold anything, and their numbers."""
     rows = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+    height = max([len(rows), *(row + 1 for row, _, _ in errors)])
+    width = max([*map(len, rows), *(column + 1 for _, column, _ in errors)], default=0)
+    rows += [[] for _ in range(height - len(rows))]
+    for row in rows:
+        row += [""] * (width - len(row))
+    for row, column, error in errors:
+        rows[row][column] = error
     lines = [line for line, row in enumerate(rows, 1) if any(_is_filled(cell) for cell in row)]
     return [rows[line - 1] for line in lines], lines
+
+
+def _errors(data: bytes) -> dict[str, list[tuple[int, int, str]]]:
+    """Find the cells of an xlsx file that hold an error, by sheet: row, column and text.
+
+    calamine reads them as empty, and an amount of #REF! is anything but nothing.
+    """
+    if not zipfile.is_zipfile(BytesIO(data)):
+        return {}
+    found = {}
+    with zipfile.ZipFile(BytesIO(data)) as book:
+        if "xl/workbook.xml" not in book.namelist():
+            return {}
+        relations = ElementTree.fromstring(book.read("xl/_rels/workbook.xml.rels"))
+        parts = {each.get("Id"): each.get("Target", "") for each in relations}
+        for sheet in ElementTree.fromstring(book.read("xl/workbook.xml")).iterfind(".//{*}sheet"):
+            key = next(value for name, value in sheet.items() if name.endswith("}id"))
+            part = posixpath.normpath(posixpath.join("/xl", parts[key])).lstrip("/")
+            if not part.endswith(".xml") or part not in book.namelist():
+                continue
+            found[sheet.get("name")] = [
+                (int(row) - 1, _column(letters) - 1, error)
+                for letters, row, error in _ERROR_CELL.findall(book.read(part).decode())
+            ]
+    return found
+
+
+def _column(letters: str) -> int:
+    """Count the columns to the one of these letters: A is 1, AA is 27."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number
 
 
 def _is_filled(cell: object) -> bool:

@@ -354,7 +354,7 @@ def _text(value: Any) -> str | Refused | None:
 def _boolean(value: Any) -> bool | Refused | None:
     if isinstance(value, bool):
         return value
-    text = plain(_text(value) or "")
+    text = plain(value if isinstance(value, str) else _text(value))
     if is_blank(text):
         return None
     if text.casefold() in TRUE | FALSE:

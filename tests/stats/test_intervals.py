@@ -131,9 +131,7 @@ def test_wider_confidence_gives_a_wider_interval():
 
 @pytest.mark.parametrize("counts", [(3, 2), (-1, 2)])
 def test_counts_that_cannot_be_are_refused(counts):
-    with pytest.raises(
-        StatisticsError, match="successes lie between 0 and the trials; not so in 1 of 1"
-    ):
+    with pytest.raises(StatisticsError, match="between 0 and the trials; not so in 1 of 1"):
         wilson(*counts)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, expit, gammaln
+from scipy.special import betaln, digamma, expit, gammaln
 
 from revops_kit.stats.arrays import floats, plain
 from revops_kit.stats.lifetime.fitting import ALIKE, Likelihood, beta_rule, buying_notes, maximise
@@ -116,8 +116,8 @@ def likelihood_of(x: np.ndarray, t_x: np.ndarray, T: np.ndarray, weights: np.nda
         since = log_T[which_T] - np.log(alpha + t_x)
         log_odds = np.log(a / (b + survived))[which] + (r + x) * since
         gone = weights * expit(log_odds)
-        value = by_count @ (gammaln(r + counts) + gammaln(b + counts) - gammaln(a + b + counts))
-        value += size * (gammaln(a + b) - gammaln(b) - gammaln(r))
+        value = by_count @ (gammaln(r + counts) + betaln(a, b + counts))
+        value -= size * (gammaln(r) + betaln(a, b))
         value -= r * (by_T @ growth) + bought_by_T @ log_T
         value += weights @ np.logaddexp(0, log_odds)
         of_all, of_b = digamma(a + b) - digamma(a + b + counts), digamma(b + counts) - digamma(b)

@@ -29,20 +29,21 @@ def maximise(likelihood: Likelihood, start: list[float], size: float) -> tuple[l
         value, gradient = likelihood(parameters)
         return -value / size, -gradient * parameters / size
 
-    found = minimize(
-        objective,
-        np.clip(np.log(start), -FAR, FAR),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-FAR, FAR)] * len(start),
-        options={"ftol": 0, "gtol": 1e-8, "maxiter": 1000, "maxcor": 20},
-    )
-    free = np.abs(found.x) < FAR
-    if not np.all(np.abs(found.jac[free]) < 1e-4):
-        raise StatisticsError(
-            "The fit does not settle: the histories are too few or too much alike."
+    at = np.clip(np.log(start), -FAR, FAR)
+    # Near a limit the search can stall on what it remembers of the way; it then starts afresh.
+    for _ in range(5):
+        found = minimize(
+            objective,
+            at,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-FAR, FAR)] * len(start),
+            options={"ftol": 0, "gtol": 1e-8, "maxiter": 1000, "maxcor": 20},
         )
-    return np.exp(found.x).tolist(), float(-found.fun * size)
+        at, inside = found.x, np.abs(found.x) < FAR
+        if np.all(np.abs(found.jac[inside]) < 1e-4):
+            return np.exp(at).tolist(), float(-found.fun * size)
+    raise StatisticsError("The fit does not settle: the histories are too few or too much alike.")
 
 
 def beta_rule(a: float, b: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:

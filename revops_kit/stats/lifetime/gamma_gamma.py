@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, gammaln
+from scipy.special import betaln, digamma
 
 from revops_kit.errors import StatisticsError
 from revops_kit.stats.arrays import floats, plain, refuse
@@ -94,17 +94,16 @@ def fit_gamma_gamma(
 
 def likelihood_of(x: np.ndarray, spend: np.ndarray, weights: np.ndarray) -> Likelihood:
     """Make the log-likelihood of (p, q, gamma), with its gradient: equation 1a of the paper."""
-    log_spent = np.log(x * spend)
 
     def likelihood(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         p, q, gamma = parameters
-        shape, total = p * x + q, gamma + x * spend
-        log_total = np.log(total)
-        value = gammaln(shape) - gammaln(p * x) - gammaln(q) - np.log(spend)
-        value += q * (np.log(gamma) - log_total) + p * x * (log_spent - log_total)
-        by_p = x * (digamma(shape) - digamma(p * x) + log_spent - log_total)
-        by_q = digamma(shape) - digamma(q) + np.log(gamma) - log_total
-        by_gamma = q / gamma - shape / total
+        spent, total = x * spend, gamma + x * spend
+        # The shares of own spend and of everybody's in a customer's posterior.
+        log_own, log_all = -np.log1p(gamma / spent), -np.log1p(spent / gamma)
+        value = p * x * log_own + q * log_all - betaln(p * x, q) - np.log(spend)
+        by_p = x * (digamma(p * x + q) - digamma(p * x) + log_own)
+        by_q = digamma(p * x + q) - digamma(q) + log_all
+        by_gamma = q / gamma - (p * x + q) / total
         return weights @ value, np.array([weights @ by for by in (by_p, by_q, by_gamma)])
 
     return likelihood

@@ -1,0 +1,190 @@
+"""Companies to count KPIs on: one made of chance, and the sample company."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pandas as pd
+import pytest
+
+import revops_kit as rk
+from revops_kit import samples
+from revops_kit.contracts import contract, names
+
+ROOT = Path(__file__).resolve().parents[1]
+AS_OF = dt.date(2026, 9, 30)
+REGIONS = ["EMEA", "AMER", "unknown", "", None]
+SOURCES = ["search", "referral", "podcast", "", None]
+STAGES = ["qualify", "propose", "close"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Tables as frames, for tests that change them before they count."""
+
+    frames: dict[str, pd.DataFrame]
+    columns: tuple[str, ...]
+    """Columns worth splitting by."""
+
+    def workspace(self, as_of=AS_OF, **options):
+        return samples.workspace(self.frames, as_of=as_of, **options)
+
+
+@pytest.fixture(scope="session")
+def by_chance():
+    return Data(company(Random(20260930)), ("region", "source", "channel", "owner", "plan"))
+
+
+@pytest.fixture(scope="session")
+def sample():
+    sources = rk.open(ROOT / "revops.toml").tables.sources
+    frames = {name: source.table.to_pandas() for name, source in sources.items()}
+    return Data(frames, ("region", "source", "segment"))
+
+
+@pytest.fixture(scope="session", params=["by_chance", "sample"])
+def data(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def ws(data):
+    return data.workspace()
+
+
+@pytest.fixture(scope="session")
+def nothing():
+    """All tables with all columns and no rows."""
+    frames = {name: pd.DataFrame(columns=list(contract(name).columns)) for name in names()}
+    return samples.workspace(frames, as_of=AS_OF)
+
+
+def company(chance):
+    """Two years of a company that keeps its books badly."""
+
+    def day(first=0, last=730):
+        return AS_OF - dt.timedelta(days=chance.randint(first, last))
+
+    def after(start, most):
+        """A day in the months to come, or None where that is beyond the last day known."""
+        then = start + dt.timedelta(days=chance.randint(0, most))
+        return then if then <= AS_OF else None
+
+    def maybe(value, share=0.8):
+        return value if chance.random() < share else None
+
+    leads, accounts, deals, changes = [], [], [], []
+    for key in range(40):
+        accounts.append({"account_id": f"A{key}", "region": chance.choice(REGIONS)})
+    for key in range(300):
+        created = day()
+        leads.append(
+            {
+                "lead_id": f"L{key}",
+                "created_at": created,
+                "converted_at": maybe(after(created, 200), 0.2),
+                "source": chance.choice(SOURCES),
+                "region": chance.choice(REGIONS),
+            }
+        )
+    for key in range(240):
+        lead = chance.choice(leads) if key % 4 else None
+        opened = (lead["created_at"] if lead else day()) + dt.timedelta(days=chance.randint(-3, 9))
+        opened = min(opened, AS_OF)
+        closed = maybe(after(opened, 150), 0.8)
+        if closed and key % 40 == 1:
+            closed = opened - dt.timedelta(days=5)  # impossible, and found in every CRM
+        deal = {
+            "opportunity_id": f"D{key}",
+            "outcome": chance.choice(["won", "lost"]) if closed else "open",
+            "opened_at": None if key % 30 == 2 else opened,
+            "closed_at": None if key % 30 == 3 else closed,
+            "amount": maybe(float(chance.randint(1, 90) * 100), 0.95),
+            "expected_close": maybe(opened + dt.timedelta(days=chance.randint(20, 160)), 0.9),
+            "stage": chance.choice(STAGES),
+            "forecast_category": chance.choice(["commit", "Commit", "pipeline", None]),
+            "account_id": maybe(chance.choice(accounts)["account_id"]),
+            "lead_id": lead["lead_id"] if lead else None,
+            "source": chance.choice(SOURCES),
+            "owner": chance.choice(["Ann", "Bo", None]),
+            "type": chance.choice(["new", "new", "expansion", "renewal", None]),
+        }
+        deals.append(deal)
+        for moment in {opened, *([middle] if (middle := after(opened, 40)) else [])}:
+            changes.append(changed(deal, moment))
+    customers, subscriptions, payments = [], [], []
+    for key in range(80):
+        customers.append(
+            {
+                "customer_id": f"C{key}",
+                "account_id": maybe(chance.choice(accounts)["account_id"]),
+                "region": chance.choice(REGIONS),
+            }
+        )
+        started = day(30)
+        for part in range(chance.randint(1, 3)):
+            ended = maybe(started + dt.timedelta(days=chance.randint(0, 400)), 0.7)
+            subscriptions.append(
+                {
+                    "subscription_id": f"S{key}-{part}",
+                    "customer_id": f"C{key}",
+                    "started_on": started,
+                    "ended_on": ended,
+                    "mrr": float(chance.choice([0, 50, 100, 100, 250])),
+                    "plan": chance.choice(["basic", "pro", None]),
+                }
+            )
+            started = min((ended or started) + dt.timedelta(days=chance.choice([0, 1, 40])), AS_OF)
+        for _ in range(chance.randint(1, 6)):
+            amount = float(chance.choice([100, 200, 300, -50]))
+            payments.append({"customer_id": f"C{key}", "paid_on": day(), "amount": amount})
+    months = [month.date() for month in pd.date_range("2024-10-01", "2027-03-01", freq="MS")]
+    forecasts = [
+        {
+            "made_on": month - dt.timedelta(days=early),
+            "month": month,
+            "amount": float(chance.randint(1, 60) * 500),
+            "category": chance.choice(["commit", "Commit", "best case", None]),
+            "owner": owner,
+            "region": region,
+        }
+        for month in months[3:24]
+        for early in (20, 0, -8)
+        for owner, region in (("Ann", "EMEA"), ("Bo", "AMER"))
+    ]
+    targets = [
+        {"month": month, "amount": 20_000.0, "region": region}
+        for month in months
+        for region in ("EMEA", "AMER")
+    ]
+    spend = [
+        {
+            "spent_on": day(),
+            "amount": float(chance.choice([500, 900, 1500, -100])),
+            "channel": chance.choice([*SOURCES, "fair"]),
+            "kind": chance.choice(["media", "Media", "people", None]),
+            "region": chance.choice(REGIONS),
+        }
+        for _ in range(150)
+    ]
+    rows = {
+        "leads": leads,
+        "spend": spend,
+        "accounts": accounts,
+        "opportunities": deals,
+        "stage_changes": changes,
+        "targets": targets,
+        "forecasts": [each for each in forecasts if each["made_on"] <= AS_OF],
+        "customers": customers,
+        "subscriptions": subscriptions,
+        "payments": payments,
+        "tickets": [{"ticket_id": f"T{key}", "opened_at": day()} for key in range(5)],
+    }
+    return {name: pd.DataFrame(each, dtype=object) for name, each in rows.items()}
+
+
+def changed(deal, moment):
+    """Write down how a deal stood."""
+    kept = ("opportunity_id", "stage", "amount", "expected_close", "forecast_category")
+    return {"changed_at": moment, **{name: deal[name] for name in kept}}

@@ -1,0 +1,409 @@
+"""What holds for every KPI, asked of a company made by chance and of the sample company."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from revops_kit import kpis, samples
+from revops_kit.contracts import contract
+from revops_kit.errors import RequestError, UnknownNameError
+from revops_kit.kpis import ALL, bookings, churn, conversion_rate, spend, win_rate
+from revops_kit.periods import Periods, last
+from revops_kit.tables import BLANK
+
+AS_OF = dt.date(2026, 9, 30)
+# A run that is over and a month that is not, a quarter, what is to come, and all there is.
+RUNS = (last(6, "2026-09"), last(2, "2026-Q4"), last(2, "2026-11"), Periods("all"))
+each_kpi = pytest.mark.parametrize("kpi", ALL, ids=lambda kpi: kpi.name)
+
+
+def frames(kpi, ws, columns=("",)):
+    """Everything that a KPI says: every run of periods, whole and split."""
+    said = []
+    for column in columns:
+        for periods in RUNS:
+            result = kpi.over(ws, periods, by=column)
+            said.append(result.frame.assign(missing=result.missing_because))
+    return said
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert_frame_equal(one, other, rtol=1e-6)
+
+
+def parts(kpi, ws, periods, by=""):
+    """The parts of a figure, folded by period and segment."""
+    result = kpi.over(ws, periods, by=by)
+    keys = ["period", *([result.tables.by] if by else [])]
+    fetched = kpi.summary.aggregate(result.rows(), keys).to_pandas()
+    folded = kpi.summary.finish(fetched, keys, ws.tables.policies)
+    return folded.groupby("period")[list(kpi.summary.parts)].sum(min_count=1).sort_index()
+
+
+# --- what goes in -------------------------------------------------------------------------------
+@each_kpi
+def test_order_of_rows_does_not_matter(kpi, data, ws):
+    shuffled = {
+        name: frame.sample(frac=1, random_state=1, ignore_index=True)
+        for name, frame in data.frames.items()
+    }
+    other = samples.workspace(shuffled, as_of=AS_OF)
+    assert_same(frames(kpi, other, ("", "region")), frames(kpi, ws, ("", "region")))
+
+
+def test_tables_are_left_alone(by_chance):
+    ws = by_chance.workspace()
+    con = ws.tables.sources["leads"].table.get_backend()
+    before = {name: source.table.to_pandas() for name, source in ws.tables.sources.items()}
+    listed = set(con.list_tables())
+    for kpi in ALL:
+        kpi.over(ws, last(3, "2026-09"), by="region")
+    assert set(con.list_tables()) == listed
+    for name, frame in before.items():
+        assert_frame_equal(ws.tables.sources[name].table.to_pandas(), frame)
+
+
+def test_keys_are_joined_and_numbers_of_rows_kept():
+    ws = samples.workspace(
+        {
+            "leads": [
+                {"lead_id": "1", "created_at": "2026-09-01", "source": "search"},
+                {"lead_id": "2", "created_at": "2026-09-01", "source": "search"},
+            ],
+            # Two deals of one lead, and one of a lead that nobody knows.
+            "opportunities": [
+                {"opportunity_id": key, "outcome": "won", "closed_at": "2026-09-09",
+                 "lead_id": lead, "source": "fair"}
+                for key, lead in (("1", "1"), ("2", "1"), ("3", "9"), ("4", None))
+            ],
+        }
+    )  # fmt: skip
+    assert conversion_rate(ws, "2026-09").n == 2
+    split = win_rate(ws, "2026-09", by="source").frame
+    assert dict(zip(split.source, split.n, strict=True)) == {"search": 2, "fair": 2}
+
+
+# --- what comes out -----------------------------------------------------------------------------
+@each_kpi
+def test_segments_add_up_to_the_whole(kpi, data, ws):
+    split = 0
+    for column in data.columns:
+        for periods in RUNS:
+            if kpi.over(ws, periods, by=column).unavailable:
+                continue
+            split += 1
+            whole = parts(kpi, ws, periods)
+            assert_frame_equal(parts(kpi, ws, periods, by=column), whole, check_dtype=False)
+    assert split >= len(RUNS)
+
+
+@each_kpi
+def test_value_is_a_number_within_its_interval_or_missing_with_a_reason(kpi, data, ws):
+    for frame in frames(kpi, ws, ("", *data.columns)):
+        assert not np.isinf(frame[["value", "low", "high", "numerator", "denominator"]]).any(None)
+        assert (frame.value.isna() == frame.missing_because.notna()).all()
+        assert frame.missing_because.dropna().str.len().gt(0).all()
+        bounded = frame.dropna(subset="low")
+        assert bounded.value.between(bounded.low, bounded.high).all()
+        assert (frame.n >= 0).all()
+
+
+@each_kpi
+def test_value_of_a_split_result_is_that_of_the_whole(kpi, ws):
+    whole, split = kpi(ws, "2026-08"), kpi(ws, "2026-08", by="region")
+    assert len(split.frame) > 1
+    assert (split.value, split.low, split.high, split.n) == pytest.approx(
+        (whole.value, whole.low, whole.high, whole.n), nan_ok=True
+    )
+    assert split.headline() == whole.headline()
+
+
+@each_kpi
+def test_nothing_counted_is_missing_with_a_reason_and_an_empty_sum_is_zero(kpi, ws, nothing):
+    for place, period in ((nothing, "2026-09"), (nothing, "all"), (ws, "1950-01")):
+        result = kpi(place, period)
+        if kpi.summary.is_sum:
+            assert (result.value, result.n, result.missing_because) == (0, 0, "")
+        else:
+            assert np.isnan(result.value)
+            assert result.missing_because
+            assert result.missing_because in result.headline()
+        split = kpi(nothing, period, by="source")
+        assert split.missing_because, "no segments are no figure either"
+        assert np.isnan(split.frame.value).all()
+        json.dumps(split.as_json(), allow_nan=False)
+
+
+@each_kpi
+def test_period_that_has_not_begun_is_missing_with_the_reason(kpi, ws):
+    result = kpi(ws, "2026-10")
+    if kpi.looks_ahead:
+        assert result.value > 0
+    else:
+        assert np.isnan(result.value)
+        assert result.missing_because == "2026-10 begins after 2026-09-30, the last day known"
+
+
+@each_kpi
+def test_only_the_period_that_the_last_day_lies_in_is_partial(kpi, by_chance):
+    trend = kpi.over(by_chance.workspace("2026-09-29"), last(3, "2026-10"))
+    assert trend.frame.is_partial.to_list() == [False, True, False]
+    assert "2026-09 is partial: known up to 2026-09-29." in trend.notes
+    whole = kpi.over(by_chance.workspace("2026-09-30"), last(3, "2026-10"))
+    assert not whole.frame.is_partial.any()
+
+
+@each_kpi
+def test_no_change_is_claimed_for_a_partial_period(kpi, by_chance):
+    assert kpi.over(by_chance.workspace("2026-09-29"), last(2, "2026-09")).change is None
+
+
+@each_kpi
+def test_every_period_of_a_trend_is_what_it_is_alone(kpi, ws):
+    trend = kpi.over(ws, last(4, "2026-09")).frame
+    alone = pd.concat([kpi(ws, period).frame for period in trend.period], ignore_index=True)
+    assert_frame_equal(trend, alone)
+
+
+def test_blank_and_unknown_stay_groups_of_their_own(by_chance):
+    groups = bookings(by_chance.workspace(), "all", by="region").frame.region.to_list()
+    assert groups == ["AMER", "EMEA", "unknown", BLANK]
+
+
+@each_kpi
+def test_json_is_as_the_interface_has_it(kpi, ws):
+    for by in ("", "region"):
+        said = kpi.over(ws, last(2, "2026-10"), by=by).as_json()
+        assert {"kpi", "title", "unit", "better", "as_of", "policy", "missing_because", "rows",
+                "notes"} <= set(said)  # fmt: skip
+        assert said["kpi"] == kpi.name
+        assert said["as_of"] == "2026-09-30"
+        assert set(said["policy"]) == set(kpi.policies)
+        for row in json.loads(json.dumps(said, allow_nan=False))["rows"]:
+            wanted = {"period", "value", "low", "high", "n", "numerator", "denominator"}
+            assert wanted | ({by} if by else set()) <= set(row)
+            assert (row["value"] is None) == ("missing_because" in row)
+
+
+@each_kpi
+def test_words_hold_no_numbers_that_are_none(kpi, ws):
+    result = kpi.over(ws, last(3, "2026-09"))
+    said = f"{result.headline()} {result.explain()}"
+    assert kpi.formula in said
+    assert not {"nan", "inf", "None", "NaT"} & set(said.replace(",", " ").split())
+
+
+@each_kpi
+def test_rows_behind_a_figure_are_within_reach(kpi, ws):
+    result = kpi(ws, "2026-08")
+    rows = result.rows()
+    assert rows.count().to_pyarrow().as_py() > 0
+    assert rows.period.nunique().to_pyarrow().as_py() == 1
+
+
+# --- one query ----------------------------------------------------------------------------------
+@each_kpi
+def test_trend_by_segment_is_one_query(kpi, by_chance):
+    ws = logged(by_chance)
+    before = len(asked(ws))
+    kpi.over(ws, last(36, "2026-09"), by="region")
+    assert len(asked(ws)) - before == 1
+
+
+def logged(data, kept={}):  # noqa: B006 - one for all tests
+    """A workspace whose DuckDB writes down every statement that reaches it."""
+    if "ws" not in kept:
+        kept["ws"] = data.workspace()
+        kept["ws"].tables.leads.get_backend().raw_sql("CALL enable_logging('QueryLog')")
+    return kept["ws"]
+
+
+def asked(ws):
+    """The statements that read rows of the tables."""
+    log = "SELECT message FROM duckdb_logs WHERE type = 'QueryLog'"
+    said = [line for (line,) in ws.tables.leads.get_backend().raw_sql(log).fetchall()]
+    return [line for line in said if "sample_" in line and line.lstrip().startswith(("SEL", "WITH"))]
+
+
+# --- hindsight ----------------------------------------------------------------------------------
+@each_kpi
+def test_what_happens_later_moves_nothing(kpi, data, ws):
+    afterwards = samples.workspace(later(data.frames), as_of=AS_OF)
+    columns = ("", *data.columns)
+    assert_same(frames(kpi, afterwards, columns), frames(kpi, ws, columns))
+
+
+@each_kpi
+def test_what_happens_later_is_there_when_it_is_looked_at_later(kpi, data, ws):
+    """Otherwise the test before this one would prove nothing."""
+    afterwards = samples.workspace(later(data.frames), as_of="2026-12-31")
+    before = samples.workspace(data.frames, as_of="2026-12-31")
+    periods = Periods("2026-Q4") if kpi.name != "conversion_rate" else Periods("all")
+    then, now = (kpi.over(each, periods).frame for each in (before, afterwards))
+    assert not then.drop(columns="note").equals(now.drop(columns="note"))
+
+
+def later(frames):
+    """The same company three months on: rows are new, and old ones are written over."""
+    grown = {name: frame.astype(object).copy() for name, frame in frames.items()}
+    days = [dt.date(2026, 10, 1), dt.date(2026, 10, 20), dt.date(2026, 11, 30)]
+    for name, frame in grown.items():
+        born = [each.name for each in contract(name).columns.values() if each.born]
+        if not born:
+            continue
+        new = frame.head(60).copy()
+        moments = [days[at % 3] for at in range(len(new))]
+        for each in contract(name).columns.values():
+            if each.name not in new:
+                continue
+            if each.name in contract(name).key:
+                new[each.name] = [f"later {at}" for at in range(len(new))]
+            elif each.born or each.ends:
+                new[each.name] = moments
+            elif each.kind == "money":
+                new[each.name] = 77_777.0
+        if name == "opportunities":
+            new["outcome"] = ["won", "lost"] * (len(new) // 2)
+        if name == "forecasts":
+            new["month"] = [dt.date(2026, month, 1) for month in (10, 11, 12, 9)] * (len(new) // 4)
+        grown[name] = pd.concat([frame, new], ignore_index=True)
+        for column in (each.name for each in contract(name).columns.values() if each.ends):
+            # A deal that nobody wrote the opening of cannot be told from one made later.
+            was = frame[born[0]].notna() if born else True
+            waits = frame.index[frame[column].isna() & was] if column in frame else []
+            if name == "opportunities":
+                waits = frame.index[(frame.outcome == "open") & was]
+                grown[name].loc[waits, "outcome"] = "won"
+                for kept, value in (("amount", 55_555.0), ("expected_close", days[2])):
+                    grown[name].loc[waits, kept] = value
+                history = frame.loc[waits, ["opportunity_id"]].assign(
+                    changed_at=days[0], amount=55_555.0, expected_close=days[2], stage="close",
+                    forecast_category="commit",
+                )  # fmt: skip
+            if column in frame:
+                grown[name].loc[waits, column] = days[0]
+    grown["stage_changes"] = pd.concat([grown["stage_changes"], history], ignore_index=True)
+    return grown
+
+
+def test_cancellation_announced_ahead_has_not_happened():
+    ws = samples.workspace(
+        {
+            "subscriptions": [
+                {"subscription_id": "1", "customer_id": "A", "started_on": "2026-01-01",
+                 "ended_on": "2026-10-15", "mrr": 100}
+            ]
+        },
+        as_of="2026-09-30",
+    )  # fmt: skip
+    assert kpis.mrr(ws, "2026-09").value == 100
+    assert churn(ws, "2026-09").value == 0
+
+
+# --- what is not there --------------------------------------------------------------------------
+def lacking(data, *columns):
+    """The same company, whose sources lack some columns."""
+    left = dict(data.frames)
+    for table, column in (each.split(".") for each in columns):
+        left[table] = left[table].drop(columns=column)
+    return samples.workspace(left, as_of=AS_OF)
+
+
+@each_kpi
+def test_column_that_is_needed_and_absent_is_named(kpi, by_chance):
+    for table, columns in kpi.needs.items():
+        for column in columns:
+            result = kpi(lacking(by_chance, f"{table}.{column}"), "2026-08")
+            assert result.missing_because == f"not available: needs {table}.{column}"
+            assert np.isnan(result.value)
+            assert result.as_json()["missing_because"] == result.missing_because
+            assert result.missing_because in result.headline()
+    if kpi.either:
+        result = kpi(lacking(by_chance, *kpi.either), "2026-08")
+        assert f"not available: needs {' or '.join(kpi.either)}" == result.missing_because
+
+
+@each_kpi
+def test_table_that_is_needed_and_absent_is_named(kpi, by_chance):
+    used = {*kpi.needs, *(each.split(".")[0] for each in kpi.either)}
+    left = {name: frame for name, frame in by_chance.frames.items() if name not in used}
+    result = kpi.over(samples.workspace(left, as_of=AS_OF), last(3, "2026-09"))
+    assert result.missing_because.startswith("not available: needs ")
+    assert all(f"{name}." in result.missing_because for name in kpi.needs)
+    assert result.frame.value.isna().all()
+    assert result.notes == [result.missing_because]
+    assert result.rows().count().to_pyarrow().as_py() == 0
+
+
+@pytest.mark.parametrize(
+    ("kpi", "policies", "needed"),
+    [
+        (spend, {"cac_spend": "paid"}, "spend.kind"),
+        (kpis.cac, {"cac_spend": "paid"}, "spend.kind"),
+        (kpis.sales_cycle, {"cycle_start": "opportunity"}, "opportunities.opened_at"),
+        (kpis.pipeline_velocity, {"cycle_start": "opportunity"}, "opportunities.opened_at"),
+    ],
+)
+def test_column_that_a_policy_needs_is_named(kpi, policies, needed, by_chance):
+    without = lacking(by_chance, needed)
+    assert kpi(without, "2026-08").value > 0
+    assert kpi(without, "2026-08", **policies).missing_because == f"not available: needs {needed}"
+
+
+def test_revenue_from_deals_without_dates_is_not_available():
+    ws = samples.workspace(
+        {"opportunities": [{"opportunity_id": "1", "outcome": "won", "amount": 10}]}
+    )
+    assert kpis.revenue(ws, "all").missing_because == (
+        "not available: needs opportunities.closed_at"
+    )
+
+
+@each_kpi
+def test_column_that_does_not_exist_is_refused_with_what_may_be_meant(kpi, ws):
+    with pytest.raises(UnknownNameError, match="no column 'regoin' to split by.*mean 'region'"):
+        kpi(ws, "2026-09", by="regoin")
+
+
+def test_column_that_another_table_has_is_not_available_here(ws):
+    result = spend(ws, "2026-08", by="ticket_id")
+    assert result.missing_because.startswith("not available by ticket_id")
+    assert result.frame.empty
+    assert np.isnan(result.value)
+
+
+@pytest.mark.parametrize("name", ["value", "period", "n"])
+def test_column_named_as_one_of_a_result_is_refused(name):
+    ws = samples.workspace({"leads": [{"lead_id": "1", "created_at": "2026-09-01", name: "x"}]})
+    with pytest.raises(RequestError, match="another name"):
+        conversion_rate(ws, "2026-09", by=name)
+
+
+def test_unknown_policy_and_value_of_one_are_refused(ws):
+    with pytest.raises(UnknownNameError, match="no policy 'chrun'.*Did you mean 'churn'"):
+        churn(ws, "2026-09", chrun="stripe")
+    with pytest.raises(UnknownNameError, match="no value 'strip' of the policy churn.*'stripe'"):
+        churn(ws, "2026-09", churn="strip")
+
+
+def test_unknown_kpi_is_refused_with_what_may_be_meant():
+    with pytest.raises(UnknownNameError, match="no KPI 'winrate'. Did you mean 'win_rate'"):
+        kpis.named("winrate")
+
+
+def test_every_column_a_kpi_needs_is_in_its_contract():
+    for kpi in ALL:
+        needed = [f"{table}.{column}" for table, each in kpi.needs.items() for column in each]
+        for each in [*needed, *kpi.either]:
+            table, column = each.split(".")
+            assert column in contract(table).columns
+
+
+def test_every_kpi_has_a_name_of_its_own_and_stands_in_its_file():
+    for kpi in ALL:
+        assert kpis.named(kpi.name) is kpi is getattr(kpis, kpi.name)
