@@ -1,4 +1,4 @@
-"""What is wrong with a workspace's data: broken contracts, rejected rows, keys that lead nowhere."""
+"""What is wrong with a workspace's data: broken contracts, rejects, keys that lead nowhere."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,18 +92,25 @@ def show(findings: Findings, console: "Console") -> None:
     console.print(table)
     for name, each in findings.tables.items():
         if isinstance(each, RevopsError):
-            console.print(f"✗ {name}: {each}", markup=False)
+            console.print(f"✗ {name}: {each}", markup=False, soft_wrap=True)
             continue
         for problem in each.problems:
             sign = "·" if problem.kind == "note" else "!" if problem.kind == "unmatched" else "✗"
-            console.print(f"{sign} {name}: {problem.message}", markup=False)
+            console.print(f"{sign} {name}: {problem.message}", markup=False, soft_wrap=True)
     for key in findings.keys:
         if key.unmatched or key.blank:
             console.print(
                 f"! {key.column} → {key.to}: {key.matched:,} of {plural(key.rows, 'row')} match, "
                 f"{key.blank:,} are blank, {key.unmatched:,} lead nowhere",
                 markup=False,
+                soft_wrap=True,
             )
+    if any(isinstance(each, Health) and each.rejected for each in findings.tables.values()):
+        console.print(
+            "Rejected rows are in no figure: mend them in the source, or say in revops.toml how "
+            "they are to be read.",
+            soft_wrap=True,
+        )
 
 
 def _unreadable(error: RevopsError) -> dict[str, Any]:

@@ -26,7 +26,8 @@ app = typer.Typer(
     epilog="Begin with `revops demo`. Errors go to stderr with the cure; --debug shows where.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    # Help drawn by rich takes three times as long to come.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -78,9 +79,9 @@ def demo(
     into: Annotated[Path, typer.Option(help="Folder the reports go into.")] = Path("reports"),
     jobs: Annotated[int, typer.Option(help="Notebooks at a time.", min=1)] = 2,
 ) -> None:
-    """Run every notebook on the made-up sample company, into HTML reports.
+    """Run every notebook on the made-up sample company.
 
-    It needs nothing but this package: the data travel with it.
+    The HTML reports need nothing but this package: the data travel with it.
     """
     from revops_kit.share import sample_workspace
 
@@ -93,7 +94,7 @@ def check(
     workspace: WorkspaceOption = Path("revops.toml"),
     format: Annotated[CheckFormat, typer.Option(help="How to print.")] = CheckFormat.table,
 ) -> None:
-    """Check the data: contracts, rejected rows, and keys that lead nowhere.
+    """Check contracts, rejected rows, and keys that lead nowhere.
 
     Exit code 1 when a table cannot be read, or rows break its contract.
     """
@@ -111,7 +112,7 @@ def check(
 
 @app.command(name="list")
 def list_(workspace: WorkspaceOption = Path("revops.toml")) -> None:
-    """List KPIs and notebooks, with what each needs and whether the workspace has it."""
+    """List KPIs and notebooks, what each needs and whether it is here."""
     from rich import box
     from rich.table import Table
 
@@ -191,7 +192,9 @@ def report(
     ] = None,
     jobs: Annotated[int, typer.Option(help="Notebooks at a time.", min=1)] = 2,
 ) -> None:
-    """Run notebooks into HTML reports: reports/PERIOD/NOTEBOOK.html, with an index.
+    """Run notebooks into HTML reports.
+
+    They go to reports/PERIOD/NOTEBOOK.html, with an index.
 
     A report is replaced only by a whole new one; one notebook's failure leaves the others alone.
     """
@@ -201,6 +204,8 @@ def report(
 
 def main() -> None:
     """Run a command; an error is one sentence on stderr."""
+    # SciPy's L-BFGS-B wakes a thread per core for systems of four equations, and waits for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     is_debugging = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
@@ -216,6 +221,8 @@ def main() -> None:
 
 def _explain(error: Exception, is_debugging: bool) -> int:
     """Say what went wrong, and give the exit code for it."""
+    if isinstance(error, typer.Abort):
+        return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -254,6 +261,11 @@ def _open(path: Path, as_of: str) -> "Workspace":
     return ws
 
 
+def _usual(ws: "Workspace") -> str:
+    """Choose the period when none is named: the last whole month, or all where nothing is dated."""
+    return "last-month" if ws.as_of else "all"
+
+
 def _settings(given: list[str] | None) -> dict[str, Any]:
     """Read NAME=VALUE, with numbers as numbers."""
     settings: dict[str, Any] = {}
@@ -281,11 +293,7 @@ def _print_result(result: "Result") -> None:
     from rich.table import Table
 
     unit, currency = result.kpi.unit, result.currency
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{result.kpi.title} · {result.kpi.question}",
-        title_justify="left",
-    )
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("period")
     if result.by:
         table.add_column(result.by)
@@ -304,11 +312,12 @@ def _print_result(result: "Result") -> None:
             said,
         )
     console = _console()
+    console.print(f"{result.kpi.title} · {result.kpi.question}", markup=False, soft_wrap=True)
     console.print(table)
     for name, value in result.policy.items():
         console.print(f"  policy {name} = {value}", markup=False)
     for note in result.notes:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}", markup=False, soft_wrap=True)
     if result.as_of:
         console.print(f"  Seen as of {result.as_of}.")
 
@@ -336,7 +345,7 @@ def _report(
     for name in names:
         if name not in available:
             raise UnknownNameError("a notebook or report", name, [*available, *ws.settings.reports])
-    period = periods.resolve(period or "last-month", ws.as_of, ws.calendar)
+    period = periods.resolve(period or _usual(ws), ws.as_of, ws.calendar)
     chosen = [available[name] for name in names or available]
     parameters = {
         "workspace": ws.file.name,

@@ -7,7 +7,7 @@ is pushed down to a database, what can be seen as of a date, and the data dictio
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 import pandera.pandas as pa
 from pandera.typing import Series
@@ -55,7 +55,10 @@ def column(
     """
     facts = {"kind": kind, "names": names, "born": born, "ends": ends, "planned": planned}
     return pa.Field(
-        description=meaning, nullable=not required, metadata=facts | {"required": required}, **checks
+        description=meaning,
+        nullable=not required,
+        metadata=facts | {"required": required},
+        **checks,
     )
 
 
@@ -73,25 +76,25 @@ class Leads(Contract):
 
     lead_id: Text = column("Marketing's key of the lead.", "text", required=True)
     created_at: Moment = column("First contact.", "moment", required=True, born=True)
-    converted_at: Optional[Moment] = column("When it became a customer.", "moment", ends=True)
-    email: Optional[Text] = column("E-mail address.", "text")
-    name: Optional[Text] = column("Name of the person.", "text")
-    company: Optional[Text] = column("Name of the company.", "text")
-    domain: Optional[Text] = column("Internet domain of the company.", "text")
-    source: Optional[Text] = column("Where it came from, named as `spend.channel`.", "text")
-    campaign: Optional[Text] = column("Campaign that brought it.", "text")
-    qualified_at: Optional[Moment] = column("When it was found worth working on.", "moment", ends=True)
-    account_id: Optional[Text] = column("The account it belongs to.", "text", names="accounts")
+    converted_at: Moment | None = column("When it became a customer.", "moment", ends=True)
+    email: Text | None = column("E-mail address.", "text")
+    name: Text | None = column("Name of the person.", "text")
+    company: Text | None = column("Name of the company.", "text")
+    domain: Text | None = column("Internet domain of the company.", "text")
+    source: Text | None = column("Where it came from, named as `spend.channel`.", "text")
+    campaign: Text | None = column("Campaign that brought it.", "text")
+    qualified_at: Moment | None = column("When it was found worth working on.", "moment", ends=True)
+    account_id: Text | None = column("The account it belongs to.", "text", names="accounts")
 
 
 class Touches(Contract):
     """One row per touch: a contact of marketing with a lead."""
 
     touch_id: Text = column("Key of the touch.", "text", required=True)
-    lead_id: Optional[Text] = column("The lead that was touched.", "text", names="leads")
+    lead_id: Text | None = column("The lead that was touched.", "text", names="leads")
     touched_at: Moment = column("When it happened.", "moment", required=True, born=True)
     channel: Text = column("Channel it came through.", "text", required=True)
-    campaign: Optional[Text] = column("Campaign it belongs to.", "text")
+    campaign: Text | None = column("Campaign it belongs to.", "text")
 
 
 class Spend(Contract):
@@ -99,18 +102,18 @@ class Spend(Contract):
 
     spent_on: Moment = column("Day it is booked on.", "date", required=True, born=True)
     amount: Amount = column("What was spent; a refund is negative.", "money", required=True)
-    channel: Optional[Text] = column("Channel it was spent on.", "text")
-    campaign: Optional[Text] = column("Campaign it was spent on.", "text")
-    department: Optional[Text] = column("Who spent it: marketing or sales.", "text")
-    kind: Optional[Text] = column("What it paid for: media, people, tools …", "text")
+    channel: Text | None = column("Channel it was spent on.", "text")
+    campaign: Text | None = column("Campaign it was spent on.", "text")
+    department: Text | None = column("Who spent it: marketing or sales.", "text")
+    kind: Text | None = column("What it paid for: media, people, tools …", "text")
 
 
 class Accounts(Contract):
     """One row per account: a company that sales knows."""
 
     account_id: Text = column("Sales' key of the company.", "text", required=True)
-    name: Optional[Text] = column("Name of the company.", "text")
-    domain: Optional[Text] = column("Internet domain of the company.", "text")
+    name: Text | None = column("Name of the company.", "text")
+    domain: Text | None = column("Internet domain of the company.", "text")
 
 
 class Opportunities(Contract):
@@ -120,20 +123,20 @@ class Opportunities(Contract):
     outcome: Text = column(
         "How it stands: open, won or lost.", "text", required=True, isin=["open", "won", "lost"]
     )
-    opened_at: Optional[Moment] = column("When sales began to work on it.", "moment", born=True)
-    closed_at: Optional[Moment] = column(
+    opened_at: Moment | None = column("When sales began to work on it.", "moment", born=True)
+    closed_at: Moment | None = column(
         "When it was won or lost; empty or ignored while open.", "moment", ends=True
     )
-    amount: Optional[Amount] = column("What the deal is worth.", "money")
-    account_id: Optional[Text] = column("The account it is with.", "text", names="accounts")
-    lead_id: Optional[Text] = column("The lead it came from.", "text", names="leads")
-    source: Optional[Text] = column("Where it came from, where it has no lead.", "text")
-    stage: Optional[Text] = column("Stage it is in.", "text")
-    owner: Optional[Text] = column("Who works on it.", "text")
-    forecast_category: Optional[Text] = column("Commit, best case, pipeline …", "text")
-    expected_close: Optional[Moment] = column("Day it is expected to close.", "date", planned=True)
-    probability: Optional[Amount] = column("Chance of winning it.", "share", ge=0, le=1)
-    type: Optional[Text] = column(
+    amount: Amount | None = column("What the deal is worth.", "money")
+    account_id: Text | None = column("The account it is with.", "text", names="accounts")
+    lead_id: Text | None = column("The lead it came from.", "text", names="leads")
+    source: Text | None = column("Where it came from, where it has no lead.", "text")
+    stage: Text | None = column("Stage it is in.", "text")
+    owner: Text | None = column("Who works on it.", "text")
+    forecast_category: Text | None = column("Commit, best case, pipeline …", "text")
+    expected_close: Moment | None = column("Day it is expected to close.", "date", planned=True)
+    probability: Amount | None = column("Chance of winning it.", "share", ge=0, le=1)
+    type: Text | None = column(
         "Whether the customer is new.", "text", isin=["new", "expansion", "renewal"]
     )
 
@@ -143,10 +146,10 @@ class StageChanges(Contract):
 
     opportunity_id: Text = column("The deal.", "text", required=True, names="opportunities")
     changed_at: Moment = column("When it changed.", "moment", required=True, born=True)
-    stage: Optional[Text] = column("Stage from then on.", "text")
-    amount: Optional[Amount] = column("Amount from then on.", "money")
-    expected_close: Optional[Moment] = column("Expected close from then on.", "date", planned=True)
-    forecast_category: Optional[Text] = column("Forecast category from then on.", "text")
+    stage: Text | None = column("Stage from then on.", "text")
+    amount: Amount | None = column("Amount from then on.", "money")
+    expected_close: Moment | None = column("Expected close from then on.", "date", planned=True)
+    forecast_category: Text | None = column("Forecast category from then on.", "text")
 
 
 class Targets(Contract):
@@ -162,18 +165,18 @@ class Forecasts(Contract):
     made_on: Moment = column("Day it was made.", "date", required=True, born=True)
     month: Moment = column("First day of the month it is for.", "date", required=True, planned=True)
     amount: Amount = column("Bookings expected.", "money", required=True)
-    category: Optional[Text] = column("Commit, best case, pipeline …", "text")
-    owner: Optional[Text] = column("Whose forecast it is.", "text")
+    category: Text | None = column("Commit, best case, pipeline …", "text")
+    owner: Text | None = column("Whose forecast it is.", "text")
 
 
 class Customers(Contract):
     """One row per customer, as service or billing knows them."""
 
     customer_id: Text = column("Service's key of the customer.", "text", required=True)
-    name: Optional[Text] = column("Name of the customer.", "text")
-    email: Optional[Text] = column("E-mail address.", "text")
-    domain: Optional[Text] = column("Internet domain.", "text")
-    account_id: Optional[Text] = column("The account it belongs to.", "text", names="accounts")
+    name: Text | None = column("Name of the customer.", "text")
+    email: Text | None = column("E-mail address.", "text")
+    domain: Text | None = column("Internet domain.", "text")
+    account_id: Text | None = column("The account it belongs to.", "text", names="accounts")
 
 
 class Subscriptions(Contract):
@@ -182,11 +185,13 @@ class Subscriptions(Contract):
     subscription_id: Text = column("Key of the subscription.", "text", required=True)
     customer_id: Text = column("Whose it is.", "text", required=True, names="customers")
     started_on: Moment = column("First day it runs.", "date", required=True, born=True)
-    ended_on: Optional[Moment] = column(
+    ended_on: Moment | None = column(
         "Last day, or empty; may be announced ahead.", "date", ends=True, planned=True
     )
-    mrr: Amount = column("Revenue a month; a trial or free plan has 0.", "money", required=True, ge=0)
-    plan: Optional[Text] = column("Plan it is on.", "text")
+    mrr: Amount = column(
+        "Revenue a month; a trial or free plan has 0.", "money", required=True, ge=0
+    )
+    plan: Text | None = column("Plan it is on.", "text")
 
 
 class Payments(Contract):
@@ -201,12 +206,12 @@ class Tickets(Contract):
     """One row per ticket: a customer's question to service."""
 
     ticket_id: Text = column("Key of the ticket.", "text", required=True)
-    customer_id: Optional[Text] = column("Who asked.", "text", names="customers")
+    customer_id: Text | None = column("Who asked.", "text", names="customers")
     opened_at: Moment = column("When it was opened.", "moment", required=True, born=True)
-    first_response_at: Optional[Moment] = column("When it was first answered.", "moment", ends=True)
-    resolved_at: Optional[Moment] = column("When it was solved.", "moment", ends=True)
-    priority: Optional[Text] = column("How urgent it is.", "text")
-    satisfaction: Optional[Amount] = column("How content the customer was.", "number")
+    first_response_at: Moment | None = column("When it was first answered.", "moment", ends=True)
+    resolved_at: Moment | None = column("When it was solved.", "moment", ends=True)
+    priority: Text | None = column("How urgent it is.", "text")
+    satisfaction: Amount | None = column("How content the customer was.", "number")
 
 
 class Changes(Contract):
@@ -214,8 +219,8 @@ class Changes(Contract):
 
     name: Text = column("What was changed.", "text", required=True)
     started_on: Moment = column("First day it was in force.", "date", required=True, born=True)
-    column_: Optional[Text] = column("Column that names the part reached.", "text", alias="column")
-    value: Optional[Text] = column("Value of that column; empty for everybody.", "text")
+    column_: Text | None = column("Column that names the part reached.", "text", alias="column")
+    value: Text | None = column("Value of that column; empty for everybody.", "text")
 
 
 @dataclass(frozen=True)
@@ -254,6 +259,7 @@ class TableContract:
 
     @property
     def required(self) -> tuple[str, ...]:
+        """Columns that a row cannot do without."""
         return tuple(name for name, column in self.columns.items() if column.required)
 
     @property
@@ -317,7 +323,7 @@ def dictionary() -> str:
         "in **bold**. Columns that are not named here are carried along, to split figures by.",
         "",
         "A *date* is a day, a *moment* has a time of day in the company's time zone, *money* is in",
-        "the company's currency, and a *share* is 0 to 1. \"Known from\" and \"filled in later\" say",
+        'the company\'s currency, and a *share* is 0 to 1. "Known from" and "filled in later" say',
         "how a table looks when it is seen as of an earlier day: a row does not exist before it is",
         "known, and a value filled in later is still empty.",
     ]

@@ -5,6 +5,7 @@ gaps and words are done here, for all of them, in one query.
 """
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -161,7 +162,8 @@ class Kpi:
             fetched = self.summary.aggregate(rows, keys).to_pandas()
             folded = self.summary.finish(fetched, keys, tables.policies)
         folded = folded.rename(columns={column: by})
-        frame = _complete(self, folded, periods, by, missing)
+        gap = tables.without_rows(self.needs)
+        frame = _complete(self, folded, periods, by, missing, gap)
         return Result(self, frame, by, currency, periods, tables, missing, rows)
 
     def unavailable(self, tables: Tables) -> str:
@@ -228,6 +230,7 @@ class Result:
 
     @property
     def as_of(self) -> dt.date | None:
+        """The last day that is known."""
         return self.tables.as_of
 
     @property
@@ -237,6 +240,7 @@ class Result:
 
     @property
     def missing_because(self) -> str:
+        """Why there is no figure; empty when there is one."""
         if self.unavailable or len(self.frame) > 1:
             return self.unavailable
         if self.frame.empty:
@@ -257,14 +261,17 @@ class Result:
 
     @property
     def low(self) -> float:
+        """Low end of its interval."""
         return self._last("low")
 
     @property
     def high(self) -> float:
+        """High end of its interval."""
         return self._last("high")
 
     @property
     def n(self) -> int:
+        """How many things it counts."""
         return 0 if self.unavailable else int(self._last("n"))
 
     @property
@@ -422,12 +429,11 @@ def with_policies(tables: Tables, changed: Mapping[str, Any]) -> Tables:
         policies = Policies(**(tables.policies.model_dump() | dict(changed)))
     except ValidationError as error:
         problem = error.errors()[0]
+        expected = str(problem.get("ctx", {}).get("expected", ""))
         raise UnknownNameError(
             "a value",
             str(problem["input"])[:40],
-            str(problem.get("ctx", {}).get("expected", problem["msg"]))
-            .replace("'", "")
-            .split(" or "),
+            re.findall(r"'(.*?)'", expected) or [problem["msg"]],
             f"of the policy {problem['loc'][0]}",
         ) from None
     return replace(tables, policies=policies)
@@ -445,9 +451,12 @@ def _listed(parts: list[str]) -> str:
 
 
 def _complete(
-    kpi: Kpi, folded: pd.DataFrame, periods: Periods, by: str, missing: str
+    kpi: Kpi, folded: pd.DataFrame, periods: Periods, by: str, missing: str, gap: str
 ) -> pd.DataFrame:
-    """Give every period and segment a row, and every gap its reason."""
+    """Give every period and segment a row, and every gap its reason.
+
+    `missing` is why nothing can be counted, `gap` what there may be nothing of.
+    """
     folded = folded.assign(period=pd.to_datetime(folded.period).dt.date)
     groups = sorted(set(folded[by]), key=lambda each: (each == BLANK, each)) if by else [""]
     grid = pd.DataFrame(
@@ -467,7 +476,9 @@ def _complete(
     reasons = [
         None
         if not np.isnan(value)
-        else missing or (said if isinstance(said, str) else _reason(kpi, each[start], periods))
+        else missing
+        or gap
+        or (said if isinstance(said, str) else _reason(kpi, each[start], periods))
         for value, start, said in zip(
             frame.value.astype(float), frame.period, frame.missing_because, strict=True
         )

@@ -118,6 +118,7 @@ class Periods:
 
     @cached_property
     def kind(self) -> Kind:
+        """What each of them is: a year, a quarter, a month, a week or all."""
         return parse(self.text, self.calendar).kind
 
     @cached_property
@@ -133,10 +134,12 @@ class Periods:
 
     @property
     def start(self) -> dt.date:
+        """First day of the first."""
         return self.each[0].start
 
     @property
     def end(self) -> dt.date:
+        """First day after the last."""
         return self.each[-1].end
 
     @property
@@ -321,8 +324,8 @@ def last_whole(as_of: dt.date, kind: Kind, calendar: Calendar | None = None) -> 
 
     Examples
     --------
-    >>> last_whole(dt.date(2026, 9, 29), "month").label, last_whole(dt.date(2026, 9, 30), "month").label
-    ('2026-08', '2026-09')
+    >>> [last_whole(dt.date(2026, 9, day), "month").label for day in (29, 30)]
+    ['2026-08', '2026-09']
     """
     calendar = calendar or Calendar()
     return containing(

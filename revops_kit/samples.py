@@ -12,8 +12,9 @@ import pyarrow as pa
 from revops_kit.contracts import contract
 from revops_kit.periods import Calendar, parse_date
 from revops_kit.sources import Health, Source
-from revops_kit.tables import TYPES, Policies, Tables
+from revops_kit.tables import Policies, Tables
 
+ARROW = {"text": pa.string(), "date": pa.date32(), "moment": pa.timestamp("us")}
 Rows = Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]
 
 
@@ -85,14 +86,18 @@ def _typed(name: str, given: Sequence[Mapping[str, object]] | pd.DataFrame) -> p
     frame = pd.DataFrame(given).copy()
     if frame.columns.empty:
         frame = pd.DataFrame(columns=list(promised.required), dtype=object)
-    types = {}
+    columns = {}
     for column in frame.columns:
         kind = promised.columns[column].kind if column in promised.columns else "text"
-        types[column] = TYPES.get(kind, "float64")
+        values = frame[column]
         if kind in ("date", "moment"):
-            days = pd.to_datetime(frame[column], format="ISO8601")
-            frame[column] = days.astype("datetime64[us]")
-    return ibis.memtable(frame).cast(types).to_pyarrow()
+            values = pd.to_datetime(values, format="ISO8601").astype("datetime64[us]")
+        elif kind == "text":
+            values = values.astype("string")
+        else:
+            values = values.astype("float64")
+        columns[column] = pa.Array.from_pandas(values).cast(ARROW.get(kind, pa.float64()))
+    return pa.table(columns)
 
 
 def tiny(as_of: str = "2026-09-30") -> Tables:

@@ -22,8 +22,9 @@ class Summary:
     aggregate
         Rows and keys → one small lazy table, all that is fetched.
     finish
-        That table as a frame, with its keys and the company's choices → `value`, `low`, `high`, `n`, `numerator`,
-        `denominator` by key, and `missing_because` or `note` where there is something to say.
+        That table as a frame, with its keys and the company's choices → `value`, `low`, `high`,
+        `n`, `numerator`, `denominator` by key, and `missing_because` or `note` where there is
+        something to say.
     parts
         Columns of which segments add up to the whole.
     is_sum

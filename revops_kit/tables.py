@@ -4,7 +4,7 @@ Every column of the contract is there; one that the source lacks is empty, and `
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -113,8 +113,16 @@ class Tables:
             if not self.has(table):
                 missing += [f"{table}.{column}" for column in columns] or [table]
             else:
-                missing += [f"{table}.{column}" for column in columns if not self.has(table, column)]
+                missing += [
+                    f"{table}.{column}" for column in columns if not self.has(table, column)
+                ]
         return missing
+
+    def without_rows(self, names: Iterable[str]) -> str:
+        """Say which of some tables have no rows that count, as a clause, or nothing."""
+        found = [self.sources.get(name) for name in names]
+        empty = [each.name for each in found if isinstance(each, Source) and not each.health.rows]
+        return " and ".join(f"there are no {name.replace('_', ' ')}" for name in empty)
 
     def split(self, by: str) -> "Tables":
         """Give every table a column to split by, wherever the workspace has it.
@@ -147,7 +155,9 @@ class Tables:
         if isinstance(source, RevopsError):
             raise source
         if source is None:
-            schema = {each.name: TYPES.get(each.kind, "float64") for each in promised.columns.values()}
+            schema = {
+                each.name: TYPES.get(each.kind, "float64") for each in promised.columns.values()
+            }
             table = ibis.memtable([], schema=ibis.schema(schema))
         else:
             table = _complete(_as_of(source.table, promised, self.as_of), promised)
@@ -173,9 +183,9 @@ class Tables:
     def _parent(self, name: str) -> tuple[str, str] | None:
         """Find the column that leads to a table with the column to split by."""
         for column in contract(name).columns.values():
-            if column.names and self.has(name, column.name) and self.has(column.names):
-                if self.has(column.names, self.by) or self._parent(column.names):
-                    return column.name, column.names
+            leads_on = column.names and self.has(name, column.name) and self.has(column.names)
+            if leads_on and (self.has(column.names, self.by) or self._parent(column.names)):
+                return column.name, column.names
         return None
 
     def _with_source(self, deals: ir.Table) -> ir.Table:

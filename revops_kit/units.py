@@ -29,7 +29,7 @@ class Unit:
     name: str
 
     def write(self, value: float | None, currency: str = "USD") -> str:
-        """Write a value as people read it, to about three figures.
+        r"""Write a value as people read it, to about three figures.
 
         Parameters
         ----------
@@ -41,9 +41,9 @@ class Unit:
         Examples
         --------
         >>> SHARE.write(0.10525), DAYS.write(52.0), RATIO.write(3.456)
-        ('10.5\\u202f%', '52 days', '3.46')
+        ('10.5\u202f%', '52 days', '3.46')
         >>> MONEY.write(1_240_000), MONEY.write(-12.5), MONEY.write(None)
-        ('$1.24\\u202fM', '\\u2212$12.50', '–')
+        ('$1.24\u202fM', '\u2212$12.50', '–')
         """
         if value is None or math.isnan(value):
             return MISSING
@@ -65,12 +65,12 @@ class Unit:
                 return f"{sign}{size:.2f}"
 
     def write_change(self, difference: float | None, currency: str = "USD") -> str:
-        """Write a difference of two values with its sign; shares differ by percentage points.
+        r"""Write a difference of two values with its sign; shares differ by percentage points.
 
         Examples
         --------
         >>> SHARE.write_change(-0.021), DAYS.write_change(3.0), SHARE.write_change(0.0)
-        ('\\u22122.1\\u202fpp', '+3 days', '±0.0\\u202fpp')
+        ('\u22122.1\u202fpp', '+3 days', '±0.0\u202fpp')
         """
         if difference is None or math.isnan(difference):
             return MISSING

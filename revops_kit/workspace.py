@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis
@@ -21,13 +21,14 @@ from revops_kit.sources.spec import Strict
 from revops_kit.tables import Policies, Tables
 
 FILE = "revops.toml"
+CODE = r"^[A-Z]{3}$"  # of a currency
 
 
 class Company(Strict):
     """Who it is, and how it counts money and time."""
 
     name: str = "The company"
-    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    currency: str = Field(default="USD", pattern=CODE)
     timezone: str = "UTC"
     fiscal_year_start: int = Field(default=1, ge=1, le=12)
     week_start: Literal["monday", "sunday"] = "monday"
@@ -85,7 +86,9 @@ class Settings(Strict):
 
     company: Company = Field(default_factory=Company)
     engine: Engine = Field(default_factory=Engine)
-    rates: dict[str, float] = Field(default_factory=dict)
+    rates: dict[Annotated[str, Field(pattern=CODE)], Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
     tables: dict[str, TableSpec] = Field(default_factory=dict)
     policies: Policies = Field(default_factory=Policies)
     reports: dict[str, Report] = Field(default_factory=dict)
@@ -121,18 +124,22 @@ class Workspace:
 
     @property
     def company(self) -> Company:
+        """Who it is."""
         return self.settings.company
 
     @property
     def currency(self) -> str:
+        """Code of the company's money."""
         return self.company.currency
 
     @property
     def calendar(self) -> Calendar:
+        """The company's year and week."""
         return Calendar(self.company.fiscal_year_start, self.company.week_start)
 
     @property
     def as_of(self) -> dt.date | None:
+        """The last day that is known."""
         return self.tables.as_of
 
     def __repr__(self) -> str:
@@ -189,13 +196,19 @@ def read(file: Path) -> Settings:
         said = tomllib.loads(file.read_text("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise WorkspaceError(f"{file.name} is not TOML: {error}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkspaceError(f"{file.name} cannot be read: {error}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise WorkspaceError(
+            f"{file.name} is not UTF-8: line {line} does not fit. Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise WorkspaceError(f"{file} cannot be read: {error.strerror}.") from None
     try:
         return Settings(**said)
     except ValidationError as error:
-        problems = [_problem(each) for each in error.errors()]
-        raise WorkspaceError(f"{file.name}: {'; '.join(dict.fromkeys(problems))}.") from None
+        problems = "; ".join(dict.fromkeys(_problem(each) for each in error.errors()))
+        end = "" if problems.endswith("?") else "."
+        raise WorkspaceError(f"{file.name}: {problems}{end}") from None
 
 
 def latest_day(sources: Mapping[str, Source | RevopsError]) -> dt.date | None:
@@ -252,16 +265,21 @@ def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsEr
 
 def _problem(error: Mapping[str, Any]) -> str:
     """Write one of pydantic's findings as a sentence."""
-    path = [str(part) for part in error["loc"]]
     # A union's members stand in the path too; people did not write them.
-    place = ".".join(part for part in path if part.replace("_", "").isalnum())
-    if error["type"] == "extra_forbidden":
-        known = _fields(path[:-1])
-        hint = did_you_mean(path[-1], known).rstrip("?")
-        known_as = f"; known there: {', '.join(known)}" if known and not hint else ""
-        return f"{place} is not a setting.{hint}{known_as}" if hint else f"{place} is not a setting{known_as}"
+    path = [str(part) for part in error["loc"] if part not in ("str", "int", "float", "[key]")]
+    place = ".".join(path)
     said = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {said[0].lower()}{said[1:]}"
+    match error["type"]:
+        case "extra_forbidden":
+            known = _fields(path[:-1])
+            hint = did_you_mean(path[-1], known) or f" Known there: {', '.join(known)}"
+            return f"{place} is not a setting.{hint}"
+        case "model_type" | "dict_type":
+            return f"{place} should be a section of its own, [{place}]"
+        case "string_pattern_mismatch":
+            return f"{place}: a currency is written as in EUR"
+        case _:
+            return f"{place}: {said[0].lower()}{said[1:]}"
 
 
 def _fields(path: list[str]) -> list[str]:

@@ -24,8 +24,6 @@ class Data:
     """Tables as frames, for tests that change them before they count."""
 
     frames: dict[str, pd.DataFrame]
-    columns: tuple[str, ...]
-    """Columns worth splitting by."""
 
     def workspace(self, as_of=AS_OF, **options):
         return samples.workspace(self.frames, as_of=as_of, **options)
@@ -33,14 +31,14 @@ class Data:
 
 @pytest.fixture(scope="session")
 def by_chance():
-    return Data(company(Random(20260930)), ("region", "source", "channel", "owner", "plan"))
+    return Data(company(Random(20260930)))
 
 
 @pytest.fixture(scope="session")
 def sample():
     sources = rk.open(ROOT / "revops.toml").tables.sources
     frames = {name: source.table.to_pandas() for name, source in sources.items()}
-    return Data(frames, ("region", "source", "segment"))
+    return Data(frames)
 
 
 @pytest.fixture(scope="session", params=["by_chance", "sample"])
@@ -49,14 +47,24 @@ def data(request):
 
 
 @pytest.fixture(scope="session")
-def ws(data):
-    return data.workspace()
+def sample_ws(sample):
+    return sample.workspace()
+
+
+@pytest.fixture(scope="session")
+def ws(data, by_chance, by_chance_ws, request):
+    return by_chance_ws if data is by_chance else request.getfixturevalue("sample_ws")
+
+
+@pytest.fixture(scope="session")
+def by_chance_ws(by_chance):
+    return by_chance.workspace()
 
 
 @pytest.fixture(scope="session")
 def nothing():
     """All tables with all columns and no rows."""
-    frames = {name: pd.DataFrame(columns=list(contract(name).columns)) for name in names()}
+    frames = {name: pd.DataFrame(columns=[*contract(name).columns, "region"]) for name in names()}
     return samples.workspace(frames, as_of=AS_OF)
 
 

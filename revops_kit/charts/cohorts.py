@@ -1,6 +1,7 @@
 """Who stays? A figure by cohort and age."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from revops_kit.charts import page
 from revops_kit.charts.page import BLUE, INK, SKY, Chart
-from revops_kit.units import Unit, plural
+from revops_kit.units import SHARE, Unit, plural
 
 WRITTEN = 12  # ages whose values leave room to be written
 
@@ -73,7 +74,7 @@ def cohorts(
         vmin=low,
         vmax=high if high > low else low + (abs(low) or 1.0),
         cmap=sns.light_palette(SKY if is_written else BLUE, as_cmap=True),
-        annot=data.map(write).to_numpy() if is_written else None,
+        annot=data.map(partial(_short, unit, write)).to_numpy() if is_written else None,
         fmt="",
         annot_kws={"size": 9.5, "color": INK},
         cbar=not is_written,
@@ -111,3 +112,8 @@ def cohorts(
         f"{' to '.join(ends)}."
     )
     return Chart(figure, alt, data)
+
+
+def _short(unit: Unit, write: Callable[[float], str], value: float) -> str:
+    """Write a value as short as a cell is narrow: shares as whole percents."""
+    return f"{value:.0%}" if unit == SHARE and np.isfinite(value) else write(value)

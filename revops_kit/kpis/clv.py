@@ -10,12 +10,15 @@ import pandas as pd
 
 from revops_kit import recurring
 from revops_kit.errors import StatisticsError
-from revops_kit.kpi import Kpi, Summary
+from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import Periods
 from revops_kit.tables import Policies, Tables
 from revops_kit.units import MONEY
 
 WEEKS_A_MONTH = 365.25 / 12 / 7
+
+Expected = tuple[float, float, float, tuple[str, ...]]
+"""A value, its interval, and what to tell the reader."""
 
 
 def rows(tables: Tables, periods: Periods) -> ir.Table:
@@ -113,11 +116,13 @@ def value(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Data
     columns = [*keys, "value", "low", "high", "n", "missing_because", "note"]
     folded = []
     for key, group in fetched.groupby(keys, sort=False):
+        figures, reason, note = (np.nan, np.nan, np.nan), None, None
         try:
-            figures = (*expect(group, policies), None)
+            *figures, notes = expect(group, policies)
+            note = " ".join(notes) or None
         except StatisticsError as error:
-            figures = (np.nan, np.nan, np.nan, str(error))
-        folded.append((*key, *figures[:3], int(group["count"].sum()), figures[3], None))
+            reason = str(error)[0].lower() + str(error)[1:].rstrip(".")
+        folded.append((*key, *figures, int(group["count"].sum()), reason, note))
     frame = pd.DataFrame(folded, columns=columns)
     return frame.assign(numerator=np.nan, denominator=np.nan)
 
@@ -127,7 +132,7 @@ def monthly(policies: Policies) -> float:
     return (1 + policies.discount_rate) ** (1 / 12) - 1
 
 
-def of_contracts(group: pd.DataFrame, policies: Policies) -> tuple[float, float, float]:
+def of_contracts(group: pd.DataFrame, policies: Policies) -> Expected:
     """Multiply margin, mean MRR and expected discounted months, by the shifted-beta-geometric.
 
     Months are paid in advance: the first counts in full. The interval is the delta method's,
@@ -150,10 +155,10 @@ def of_contracts(group: pd.DataFrame, policies: Policies) -> tuple[float, float,
     # How the months move with alpha and beta, by central differences: the sum has no short form.
     slopes = np.array([_slope(model, name, horizon, discount) for name in ("alpha", "beta")])
     if model.covariance is None or not np.isfinite(model.covariance).all():
-        return expected, np.nan, np.nan
+        return expected, np.nan, np.nan, model.notes
     spread += slopes @ model.covariance @ slopes / months**2
     width = 1.959964 * expected * np.sqrt(max(spread, 0.0))
-    return expected, expected - width, expected + width
+    return expected, expected - width, expected + width, model.notes
 
 
 def _slope(model: Any, name: str, horizon: int, discount: float) -> float:
@@ -165,7 +170,7 @@ def _slope(model: Any, name: str, horizon: int, discount: float) -> float:
     return (high - low) / (ends[1] - ends[0])
 
 
-def of_purchases(group: pd.DataFrame, policies: Policies) -> tuple[float, float, float]:
+def of_purchases(group: pd.DataFrame, policies: Policies) -> Expected:
     """Multiply margin, mean purchase and expected discounted purchases, by BG/NBD × Gamma-Gamma.
 
     The first purchase counts in full; those of each month to come at the month's end.
@@ -180,10 +185,21 @@ def of_purchases(group: pd.DataFrame, policies: Policies) -> tuple[float, float,
     money = lifetime.fit_gamma_gamma(
         group.x.to_numpy()[again], group.mean_value.to_numpy(dtype=float)[again], counts[again]
     )
+    if not np.isfinite(money.population_mean):
+        raise StatisticsError("what customers spend varies too much to have a mean")
     ends = np.arange(1, policies.horizon_months + 1)
     bought = np.diff(model.expected(ends * WEEKS_A_MONTH), prepend=0.0)
     purchases = 1 + (bought / (1 + monthly(policies)) ** ends).sum()
-    return policies.gross_margin * money.population_mean * purchases, np.nan, np.nan
+    expected = policies.gross_margin * money.population_mean * purchases
+    return expected, np.nan, np.nan, (*model.notes, *money.notes)
+
+
+def free(tables: Tables, periods: Periods) -> list[LeftOut]:
+    """Count the payments that are no purchases."""
+    if tables.has("subscriptions", "mrr") or not tables.has("payments", "amount"):
+        return []
+    paid = tables.payments
+    return [LeftOut(paid.filter(paid.amount <= 0).count(), "payment", "of 0 or less: no purchase")]
 
 
 def model(tables: Tables) -> list[str]:
@@ -214,5 +230,6 @@ clv = Kpi(
     policies=("gross_margin", "discount_rate", "horizon_months", "grain"),
     rows=rows,
     summary=Summary(fold, value, parts=("n",)),
+    left_out=free,
     notes=model,
 )

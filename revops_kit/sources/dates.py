@@ -383,6 +383,7 @@ def _day_comes_first(written: dict[int, Day], rows: np.ndarray) -> tuple[bool, l
     return order == "day", [f"read with the {order} first, which {plural(settled, 'date')} settled"]
 
 
+@lru_cache(maxsize=100_000)
 def _exists(year: int, month: int, day: int) -> bool:
     """Tell a day of the calendar from one that never was."""
     return year >= 1 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]

@@ -51,8 +51,17 @@ def connect(url: str, folder: Path, timezone: str) -> ibis.BaseBackend:
     ------
     SourceError
         When the engine cannot be reached, or its driver is not installed.
+    WorkspaceError
+        When there is no such engine.
     """
     engine, _, rest = url.partition("://")
+    known = {each.name for each in ibis.util.backend_entry_points()} | {"postgresql"}
+    if engine not in known:
+        raise WorkspaceError(
+            f"[engine] url: there is no engine {engine[:40]!r}.{did_you_mean(engine, known)}"
+        )
+    if engine == "duckdb" and rest and not (folder / rest).is_file():
+        raise SourceError(f"[engine] url: there is no file {rest} in {str(folder)!r}.")
     try:
         if engine == "duckdb" and rest:
             con = ibis.duckdb.connect(str(folder / rest), read_only=True)
@@ -96,7 +105,11 @@ def from_engine(
     columns = {name: _column(table, name, how, source) for name, how in origin.items()}
     # Engines take names that differ only in case for one, so those carried along are lower.
     own = {name.lower(): source[name] for name in reversed(source.columns)}
-    extras = {name: own[name] for name in reversed(own) if name not in columns}
+    extras = {
+        name: own[name]
+        for name in reversed(own)
+        if name not in columns and not spec.says_unavailable(name)
+    }
     texts = _texts(table, origin, source)
     mapped = source.select(**columns, **extras, **{_TEXT + name: texts[name] for name in texts})
     if {"outcome", "closed_at"} <= columns.keys():

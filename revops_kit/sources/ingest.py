@@ -142,7 +142,7 @@ def convert(
             signs[name] = converted.currencies
     for name in frame.columns:
         # Engines take names that differ only in case for one, so those carried along are lower.
-        if name.lower() not in columns:
+        if name.lower() not in columns and not spec.says_unavailable(name.lower()):
             columns[name.lower()] = values.to_text(frame[name]).values
     _convert_currencies(columns, signs, house, sieve)
     _check(table, columns, sieve)
@@ -179,7 +179,8 @@ def _kept_by_where(
         kept = con.sql(f"SELECT __row FROM source WHERE ({spec.where}) ORDER BY __row").fetchnumpy()
     except duckdb.Error as error:
         raise WorkspaceError(
-            f"[tables.{name}] where = … is not a condition on its columns: {_told_by(error)}"
+            f"[tables.{name}] where = … cannot be used: {_told_by(error)}. Its columns, text in "
+            f"all but Parquet and JSON: {', '.join(raw.frame.columns)}."
         ) from None
     rows = np.asarray(kept["__row"], dtype=int)
     return (
@@ -193,7 +194,7 @@ def _kept_by_where(
 def _told_by(error: duckdb.Error) -> str:
     """Take the sentence of a database's error, unless it may quote a row."""
     if isinstance(error, ABOUT_SQL):
-        return str(error).strip().splitlines()[0][:300]
+        return str(error).strip().splitlines()[0][:300].rstrip(".!")
     return f"a value cannot be converted ({type(error).__name__}); TRY_CAST passes over such values"
 
 

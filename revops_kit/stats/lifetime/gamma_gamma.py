@@ -64,11 +64,12 @@ def fit_gamma_gamma(
     x
         Purchases that the mean is taken over; those with 0 tell nothing and are left out.
     mean_value
-        Mean spend per purchase, above 0 where x is.
+        Mean spend per purchase: above 0 where x is, and of no matter where x is 0.
     weights
         How many customers have each history; one, when left out.
     """
-    x, spend, weights = columns_of(weights, x, mean_value)
+    x, mean_value = floats(x, mean_value)
+    x, spend, weights = columns_of(weights, x, np.where(x > 0, mean_value, 0))
     refuse((x < 0) | (x != np.round(x)), "the number of purchases is whole, and 0 or more")
     x, spend, weights = x[x > 0], spend[x > 0], weights[x > 0]
     refuse(~(spend > 0), "the mean spend of one who bought is above 0")
@@ -98,7 +99,7 @@ def likelihood_of(x: np.ndarray, spend: np.ndarray, weights: np.ndarray) -> Like
     def likelihood(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         p, q, gamma = parameters
         spent, total = x * spend, gamma + x * spend
-        # The shares of own spend and of everybody's in a customer's posterior.
+        # A customer's own spend, and everybody's, as shares of the two together.
         log_own, log_all = -np.log1p(gamma / spent), -np.log1p(spent / gamma)
         value = p * x * log_own + q * log_all - betaln(p * x, q) - np.log(spend)
         by_p = x * (digamma(p * x + q) - digamma(p * x) + log_own)
