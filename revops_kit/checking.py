@@ -1,17 +1,20 @@
 """What is wrong with a workspace's data: broken contracts, rejects, keys that lead nowhere."""
 
-from dataclasses import asdict, dataclass
+import datetime as dt
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from revops_kit.contracts import contract
 from revops_kit.errors import RevopsError
 from revops_kit.silos import KeyAudit, audit_keys
-from revops_kit.sources import Health, Source
+from revops_kit.sources import Health, Problem, Source
 from revops_kit.units import plural
 from revops_kit.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+SIGNS = {"note": "·", "unmatched": "!", "future": "!"}
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,31 @@ class Findings:
         }
 
 
-def check(ws: Workspace) -> Findings:
-    """Look at every table of a workspace, and at the keys between them."""
+def check(ws: Workspace, today: dt.date) -> Findings:
+    """Look at every table of a workspace, and at the keys between them.
+
+    Parameters
+    ----------
+    today
+        What has happened after it is a slip of the pen.
+    """
     tables = {
-        name: each.health if isinstance(each, Source) else each
+        name: _with_slips(each.health, today) if isinstance(each, Source) else each
         for name, each in ws.tables.sources.items()
     }
     return Findings(tables, audit_keys(ws.tables))
+
+
+def _with_slips(health: Health, today: dt.date) -> Health:
+    """Tell of a table in which something is said to have happened after today."""
+    if not health.newest or health.newest <= today:
+        return health
+    said = (
+        f"something happened on {health.newest}, which is yet to come: "
+        f"what lies after {today} is in no figure"
+    )
+    slip = Problem("future", None, 0, (), said)
+    return replace(health, problems=(*health.problems, slip))
 
 
 def freshness(ws: Workspace) -> dict[str, dict[str, Any]]:
@@ -95,7 +116,7 @@ def show(findings: Findings, console: "Console") -> None:
             console.print(f"✗ {name}: {each}", markup=False, soft_wrap=True)
             continue
         for problem in each.problems:
-            sign = "·" if problem.kind == "note" else "!" if problem.kind == "unmatched" else "✗"
+            sign = SIGNS.get(problem.kind, "✗")
             console.print(f"{sign} {name}: {problem.message}", markup=False, soft_wrap=True)
     for key in findings.keys:
         if key.unmatched or key.blank:

@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `revops --help` starts
 import datetime as dt
 import json
 import os
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from revops_kit.workspace import Workspace
 
 INTERRUPTED = 130
+# A name from the data may move the cursor, colour the terminal or turn the line around.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 app = typer.Typer(
     help="Revenue operations in notebooks: KPIs across marketing, sales and service.",
@@ -82,6 +85,8 @@ def demo(
     """Run every notebook on the made-up sample company.
 
     The HTML reports need nothing but this package: the data travel with it.
+
+    revops demo --into reports
     """
     from revops_kit.share import sample_workspace
 
@@ -97,11 +102,15 @@ def check(
     """Check contracts, rejected rows, and keys that lead nowhere.
 
     Exit code 1 when a table cannot be read, or rows break its contract.
+
+    revops check --workspace acme/revops.toml
+
+    revops check --format json
     """
     from revops_kit import checking
 
     ws = _open(workspace, "")
-    findings = checking.check(ws)
+    findings = checking.check(ws, dt.date.today())
     if format is CheckFormat.json:
         print(json.dumps(findings.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -112,7 +121,10 @@ def check(
 
 @app.command(name="list")
 def list_(workspace: WorkspaceOption = Path("revops.toml")) -> None:
-    """List KPIs and notebooks, what each needs and whether it is here."""
+    """List KPIs and notebooks, what each needs and whether it is here.
+
+    revops list --workspace acme/revops.toml
+    """
     from rich import box
     from rich.table import Table
 
@@ -197,6 +209,10 @@ def report(
     They go to reports/PERIOD/NOTEBOOK.html, with an index.
 
     A report is replaced only by a whole new one; one notebook's failure leaves the others alone.
+
+    revops report --period 2026-09
+
+    revops report churn revenue --period 2026-Q3 --by region --into reports
     """
     ws = _open(workspace, as_of)
     _report(ws, names or [], period, by, _settings(set_), into or ws.file.parent / "reports", jobs)
@@ -305,7 +321,7 @@ def _print_result(result: "Result") -> None:
         low, high = (unit.write(row[end], currency) for end in ("low", "high"))
         table.add_row(
             row["period"],
-            *([escape(str(row[result.by]))] if result.by else []),
+            *([escape(UNPRINTABLE.sub(" ", str(row[result.by])))] if result.by else []),
             unit.write(row["value"], currency),
             f"{low} to {high}" if row["low"] == row["low"] else "",
             f"{row['n']:,}",

@@ -122,7 +122,10 @@ class Tables:
         """Say which of some tables have no rows that count, as a clause, or nothing."""
         found = [self.sources.get(name) for name in names]
         empty = [each.name for each in found if isinstance(each, Source) and not each.health.rows]
-        return " and ".join(f"there are no {name.replace('_', ' ')}" for name in empty)
+        return " and ".join(
+            f"there {'is' if name == 'spend' else 'are'} no {name.replace('_', ' ')}"
+            for name in empty
+        )
 
     def split(self, by: str) -> "Tables":
         """Give every table a column to split by, wherever the workspace has it.
@@ -160,7 +163,7 @@ class Tables:
             }
             table = ibis.memtable([], schema=ibis.schema(schema))
         else:
-            table = _complete(_as_of(source.table, promised, self.as_of), promised)
+            table = _complete(_as_of(source, promised, self.as_of), promised)
         return self._with_by(name, table) if self.by else table
 
     def _with_by(self, name: str, table: ir.Table) -> ir.Table:
@@ -200,9 +203,10 @@ class Tables:
         return joined.mutate(**{self.by: source}).drop("_key", "_source")
 
 
-def _as_of(table: ir.Table, promised: TableContract, as_of: dt.date | None) -> ir.Table:
+def _as_of(source: Source, promised: TableContract, as_of: dt.date | None) -> ir.Table:
     """Leave out what was not yet known at the end of a day."""
-    if as_of is None:
+    table = source.table
+    if as_of is None or _is_all_known(source, promised, as_of):
         return table
     columns = [each for each in promised.columns.values() if each.name in table.columns]
     ends = [each.name for each in columns if each.ends]
@@ -218,6 +222,14 @@ def _as_of(table: ir.Table, promised: TableContract, as_of: dt.date | None) -> i
     if promised.name == "opportunities" and "closed_at" in later:
         seen["outcome"] = later["closed_at"].fill_null(False).ifelse("open", table.outcome)
     return table.mutate(**seen)
+
+
+def _is_all_known(source: Source, promised: TableContract, as_of: dt.date) -> bool:
+    """Tell whether nothing can lie after a day, so that no query need look."""
+    days = [source.health.newest]
+    if any(each.ends and each.planned for each in promised.columns.values()):
+        days.append(source.health.planned_until)
+    return source.is_fixed and max(filter(None, days), default=as_of) <= as_of
 
 
 def _complete(table: ir.Table, promised: TableContract) -> ir.Table:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import ibis
 import ibis.expr.types as ir
@@ -38,11 +39,14 @@ class Source:
         Lazy; all its columns, as they are today.
     health
         How many rows count, which were left out and why.
+    is_fixed
+        Whether it stays as it is, as what was read from a file does; a database goes on.
     """
 
     name: str
     table: ir.Table
     health: Health
+    is_fixed: bool = False
 
 
 def open_source(
@@ -74,7 +78,7 @@ def open_source(
     if spec.file:
         path, health = _cached(table, spec, house)
         if con.name == "duckdb":
-            return Source(table.name, con.read_parquet(path), health)
+            return Source(table.name, con.read_parquet(path), health, is_fixed=True)
         rows = pq.read_table(path)
     else:
         from revops_kit.sources.ingest import from_query
@@ -87,7 +91,7 @@ def open_source(
             f"[tables.{table.name}] cannot be brought into {con.name} ({type(error).__name__}): "
             f"temporary tables need the right to make them."
         ) from None
-    return Source(table.name, brought, health)
+    return Source(table.name, brought, health, is_fixed=True)
 
 
 def _cached(table: TableContract, spec: TableSpec, house: House) -> tuple[Path, Health]:
@@ -104,12 +108,12 @@ def _cached(table: TableContract, spec: TableSpec, house: House) -> tuple[Path, 
         kept.mkdir(parents=True, exist_ok=True)
         # The record comes last: a table without one is not taken for whole.
         _write(path, lambda part: pq.write_table(rows, part, compression="zstd"))
-        _write(record, lambda part: part.write_text(json.dumps(health.as_record()), "utf-8"))
+        _write(record, lambda part: part.write(json.dumps(health.as_record()).encode()))
         _clear(kept, path)
     except OSError as error:
         raise SourceError(
-            f"{kept} cannot be written ({error.strerror or error}): give the folder of "
-            f"revops.toml room and the right to write, for the tables read are kept there."
+            f"{kept} cannot be written ({error.strerror}): give the folder of revops.toml room "
+            f"and the right to write, for the tables read are kept there."
         ) from None
     return path, health
 
@@ -124,11 +128,12 @@ def _clear(kept: Path, path: Path) -> None:
                 old.unlink()
 
 
-def _write(path: Path, write: Callable[[Path], object]) -> None:
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside its place, and move it there when it is whole."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        write(part)
+        with part.open("wb") as stream:
+            write(stream)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -146,10 +151,9 @@ def _key(table: TableContract, spec: TableSpec, house: House) -> str:
     ]
     digest.update("\0".join([_code(), *said]).encode())
     for file in [spec.file, *(lookup.file for lookup in spec.lookups.values())]:
-        path = house.folder / file
-        if path.is_file() and os.access(path, os.R_OK):
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        # What cannot be read is told by the reader, which knows how.
+        with suppress(OSError), house.folder.joinpath(file).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "blake2b").digest())
     return digest.hexdigest()
 
 

@@ -86,7 +86,12 @@ class Moment(NamedTuple):
 
 
 def to_timestamps(
-    column: pd.Series, *, timezone: str, format: str | None = None, dayfirst: bool | None = None
+    column: pd.Series,
+    *,
+    timezone: str,
+    format: str | None = None,
+    dayfirst: bool | None = None,
+    are_months: bool = False,
 ) -> Converted:
     """Read moments, and bring those with an offset to the company's time zone.
 
@@ -98,6 +103,8 @@ def to_timestamps(
         How every value is written, in the signs of `strptime`, where it is known.
     dayfirst
         Whether 1/2 is the first of February, where it is known.
+    are_months
+        See `to_dates`.
 
     Returns
     -------
@@ -121,32 +128,50 @@ def to_timestamps(
     """
     zone = ZoneInfo(timezone)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return Converted(_without_zone(column.reset_index(drop=True), zone), {})
+        column = column.reset_index(drop=True)
+        return Converted(_without_zone(column, zone), {}, _told_of_midnights(column, zone))
     codes, found = distinct(column)
     if format:
         read, rest, notes = _by_format(found, format, zone), {}, []
         rest = {row: _unformatted(found[row]) for row in np.flatnonzero(read.isna())}
     else:
-        read = _by_iso(found, zone)
+        read, said = _by_iso(found, zone)
         rest = {row: _moment(found[row]) for row in np.flatnonzero(read.isna())}
         rows = np.bincount(codes[codes >= 0], minlength=len(found))
-        notes = _settle_numbers(rest, rows)
-        notes += _settle_days(rest, rows, dayfirst)
+        notes = said + _settle_numbers(rest, rows)
+        notes += _settle_days(rest, rows, dayfirst, are_months)
     return _together(codes, read, rest, notes, zone)
 
 
 def to_dates(
-    column: pd.Series, *, timezone: str, format: str | None = None, dayfirst: bool | None = None
+    column: pd.Series,
+    *,
+    timezone: str,
+    format: str | None = None,
+    dayfirst: bool | None = None,
+    are_months: bool = False,
 ) -> Converted:
     """Read days, as midnights; a moment with an offset counts on its day in the company's zone.
+
+    Parameters
+    ----------
+    timezone, format, dayfirst
+        As `to_timestamps` has them.
+    are_months
+        Whether each is the first day of a month, which settles what 01.02.2026 is.
 
     Examples
     --------
     >>> days = to_dates(pd.Series(["2026-01", "Jan 31, 2026"]), timezone="UTC")
     >>> days.values.astype(str).to_list()
     ['2026-01-01', '2026-01-31']
+    >>> months = to_dates(pd.Series(["1/1/2026", "1/2/2026"]), timezone="UTC", are_months=True)
+    >>> months.values.astype(str).to_list()
+    ['2026-01-01', '2026-02-01']
     """
-    moments = to_timestamps(column, timezone=timezone, format=format, dayfirst=dayfirst)
+    moments = to_timestamps(
+        column, timezone=timezone, format=format, dayfirst=dayfirst, are_months=are_months
+    )
     return Converted(moments.values.dt.normalize(), moments.rejected, moments.notes)
 
 
@@ -157,18 +182,35 @@ def _without_zone(moments: pd.Series, zone: ZoneInfo) -> pd.Series:
     return moments.astype("datetime64[us]")
 
 
-def _by_iso(found: list[Any], zone: ZoneInfo) -> pd.Series:
+def _told_of_midnights(moments: pd.Series, zone: ZoneInfo) -> list[str]:
+    """Warn of days that were written as midnights in UTC, west of which they are the day before."""
+    if moments.dt.tz is None:
+        return []
+    utc = moments.dropna().dt.tz_convert("UTC")
+    local = utc.dt.tz_convert(zone)
+    are_midnights = len(utc) > 1 and utc.eq(utc.dt.normalize()).all()
+    if not are_midnights or local.dt.date.eq(utc.dt.date).all():
+        return []
+    return [
+        f"all {len(utc):,} different moments are midnights in UTC, which is the day before in "
+        f"{zone.key}: if days are meant, say so with a `format` that ends in a plain Z, or a query"
+    ]
+
+
+def _by_iso(found: list[Any], zone: ZoneInfo) -> tuple[pd.Series, list[str]]:
     """Read what is written as the standard has it, all at once; the rest is missing."""
     texts = pa.array([each if isinstance(each, str) else None for each in found], pa.string())
     texts = pc.utf8_trim_whitespace(texts)
     read = pd.Series(pd.NaT, index=range(len(found)), dtype="datetime64[us]")
+    notes = []
     for pattern, is_zoned in ((_ISO_LOCAL, False), (_ISO_ZONED, True)):
         rows = pc.fill_null(pc.match_substring_regex(texts, pattern), False).to_numpy(False)
         if rows.any():
             some = pd.Series(texts.filter(pa.array(rows)).to_pandas())
             moments = pd.to_datetime(some, format="ISO8601", errors="coerce", utc=is_zoned)
+            notes += _told_of_midnights(moments, zone)
             read[rows] = _without_zone(moments, zone).to_numpy()
-    return read
+    return read, notes
 
 
 def _by_format(found: list[Any], format: str, zone: ZoneInfo) -> pd.Series:
@@ -331,7 +373,9 @@ def _settle_numbers(parsed: dict[int, Any], rows: np.ndarray) -> list[str]:
     return notes
 
 
-def _settle_days(parsed: dict[int, Any], rows: np.ndarray, dayfirst: bool | None) -> list[str]:
+def _settle_days(
+    parsed: dict[int, Any], rows: np.ndarray, dayfirst: bool | None, are_months: bool
+) -> list[str]:
     """Decide for the column whether the day or the month comes first, and make its moments."""
     moments = {row: each for row, each in parsed.items() if isinstance(each, Moment)}
     notes = []
@@ -339,7 +383,7 @@ def _settle_days(parsed: dict[int, Any], rows: np.ndarray, dayfirst: bool | None
         notes.append(f"{plural(short, 'two-digit year')} read as 1969 to 2068")
     written = {row: each.day for row, each in moments.items() if each.day.is_open}
     if written and dayfirst is None:
-        dayfirst, said = _day_comes_first(written, rows)
+        dayfirst, said = _day_comes_first(written, rows, are_months)
         notes += said
     for row, each in moments.items():
         day = each.day
@@ -355,7 +399,9 @@ def _settle_days(parsed: dict[int, Any], rows: np.ndarray, dayfirst: bool | None
     return notes
 
 
-def _day_comes_first(written: dict[int, Day], rows: np.ndarray) -> tuple[bool, list[str]]:
+def _day_comes_first(
+    written: dict[int, Day], rows: np.ndarray, are_months: bool
+) -> tuple[bool, list[str]]:
     """Find the order in which a column's days are written, from those that allow only one."""
     day_first = month_first = either = 0
     for row, (year, second, first, *_) in written.items():
@@ -372,6 +418,10 @@ def _day_comes_first(written: dict[int, Day], rows: np.ndarray) -> tuple[bool, l
             f"{plural(month_first, 'date')} only the month; {either:,} could be either. {cure}"
         )
     if either and not day_first and not month_first:
+        begins = [{day.day for day in written.values()}, {day.month for day in written.values()}]
+        if are_months and {1} in begins:
+            order = "day" if begins[0] == {1} else "month"
+            return order == "day", [f"read with the {order} first, for months begin on their first"]
         raise ContractError(
             f"{plural(either, 'date')} could have the day or the month first, and no other value "
             f"settles it. {cure}"

@@ -19,6 +19,8 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 JAPANESE = "".join(map(chr, [*range(0x3041, 0x30FF), *range(0x4E00, 0x9FB0), 0x3005]))
+# Of the wide forms only these: the others' bytes are French and German in older code pages.
+JAPANESE += "￥、。（）０１２３４５６７８９"
 # Code pages by how often exports are saved in them, and the alphabets written with each.
 CODE_PAGES = {
     "cp1252": (

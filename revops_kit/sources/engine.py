@@ -10,7 +10,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import sqlglot.errors
-from ibis.common.exceptions import IbisError
+from ibis.common.exceptions import IbisError, TableNotFound
 
 from revops_kit.contracts import Column, TableContract
 from revops_kit.errors import SourceError, WorkspaceError, did_you_mean
@@ -79,7 +79,9 @@ def connect(url: str, folder: Path, timezone: str) -> ibis.BaseBackend:
     # A moment with an offset is read in the company's time zone, in whatever engine.
     if con.name == "pyspark":
         con.raw_sql(f"SET spark.sql.session.timeZone = {timezone}")
-    elif con.name in ("postgres", "duckdb"):
+    elif con.name == "duckdb":
+        con.raw_sql(f"SET TimeZone = '{timezone}'")  # gives the connection itself: not to be closed
+    elif con.name == "postgres":
         con.raw_sql(f"SET TimeZone = '{timezone}'").close()
     return con
 
@@ -145,10 +147,15 @@ def _source(table: TableContract, spec: TableSpec, con: ibis.BaseBackend) -> ir.
         if spec.where:
             sql = ibis.to_sql(source, dialect=con.name)
             source = con.sql(f"SELECT * FROM ({sql}) AS source WHERE ({spec.where})")
-    except (IbisError, sqlglot.errors.SqlglotError) as error:
-        known = did_you_mean(spec.table.split(".")[-1], con.list_tables()) if spec.table else ""
+    except TableNotFound:
+        known = con.list_tables(database=".".join(schema) or None)
         raise SourceError(
-            f"[tables.{table.name}]: {named} cannot be read ({type(error).__name__}).{known}"
+            f"[tables.{table.name}]: {named} cannot be read: {con.name} has no such table."
+            f"{did_you_mean(name, known)} Known there: {', '.join(sorted(known)[:20]) or 'none'}."
+        ) from None
+    except (IbisError, sqlglot.errors.SqlglotError) as error:
+        raise SourceError(
+            f"[tables.{table.name}]: {named} cannot be read ({type(error).__name__})."
         ) from None
     except Exception as error:  # every driver has errors of its own
         raise SourceError(
@@ -176,7 +183,11 @@ def _column(table: TableContract, name: str, how: ColumnSpec, source: ir.Table) 
     raw = _meaning(how, source)
     if kind == "text":
         # Blanks are nobody's key: what a file leaves empty is empty here too.
-        return raw.cast("string").strip().nullif("")
+        text = raw.cast("string").strip().nullif("")
+        if declared and declared.allowed:
+            small = text.lower()
+            text = small.isin(declared.allowed).ifelse(small, text)
+        return text
     if raw.type().is_string():
         if how.format:
             raw = raw.as_timestamp(how.format)

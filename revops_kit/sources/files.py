@@ -9,10 +9,11 @@ import json
 import re
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,10 @@ from revops_kit.sources.encoding import decode
 from revops_kit.sources.layout import RawTable, Reject
 from revops_kit.units import plural
 
-__all__ = ["RawTable", "Reject", "read"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["RawTable", "Reject", "frame_of", "read"]
 
 SPREADSHEETS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 JSON = {".json", ".jsonl", ".ndjson"}
@@ -156,19 +160,56 @@ def _parquet(data: bytes, name: str) -> RawTable:
         arrow = pq.read_table(BytesIO(data))
     except (pa.ArrowException, OSError):
         raise SourceError(f"{name} cannot be read as Parquet: export it again.") from None
-    columns: dict[str, pd.Series] = {}
-    for field, column in zip(arrow.schema, arrow.columns, strict=True):
-        if pa.types.is_dictionary(field.type):
-            column = column.cast(field.type.value_type)
-        if pa.types.is_nested(field.type):
-            columns[field.name] = _objects([_native(each) for each in column.to_pylist()])
-            continue
-        series = column.to_pandas(integer_object_nulls=True, date_as_object=False)
-        if isinstance(series.dtype, pd.StringDtype):
-            series = _objects(column.to_pylist())
-        columns[field.name] = series
-    frame = pd.DataFrame(columns)
+    frame = frame_of(arrow)
     return RawTable(frame, np.arange(1, len(frame) + 1), [], [])
+
+
+def frame_of(arrow: "pa.Table") -> pd.DataFrame:
+    """Make columns of typed values; what is nested becomes text, and whole numbers stay whole.
+
+    Raises
+    ------
+    SourceError
+        When two columns share a name.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> frame_of(pa.table({"id": [1, None], "tags": [["a", "b"], None]})).to_dict("list")
+    {'id': [1, None], 'tags': ['["a", "b"]', None]}
+    """
+    if twice := [each for each, count in Counter(arrow.column_names).items() if count > 1]:
+        raise SourceError(f"{', '.join(twice)}: two columns of one name; name them apart.")
+    columns = {
+        field.name: _series(column)
+        for field, column in zip(arrow.schema, arrow.columns, strict=True)
+    }
+    return pd.DataFrame(columns, index=range(arrow.num_rows))
+
+
+def _series(column: "pa.ChunkedArray") -> pd.Series:
+    import pyarrow as pa
+
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array(
+            [each.storage for each in column.chunks], column.type.storage_type
+        )
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_nested(column.type):
+        return _objects([_native(each) for each in column.to_pylist()])
+    if pa.types.is_binary(column.type) or pa.types.is_fixed_size_binary(column.type):
+        return _objects([None if each is None else _unwrapped(each) for each in column.to_pylist()])
+    series = column.to_pandas(integer_object_nulls=True, date_as_object=False)
+    return _objects(column.to_pylist()) if isinstance(series.dtype, pd.StringDtype) else series
+
+
+def _unwrapped(data: bytes) -> str:
+    """Take bytes for the text they are in Parquet of older programs, else write their digits."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.hex()
 
 
 def _json(text: str, name: str, notes: list[str]) -> RawTable:

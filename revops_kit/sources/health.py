@@ -18,7 +18,7 @@ class Problem:
     Attributes
     ----------
     kind
-        ragged, unreadable, missing, invalid, duplicate, currency, empty, unmatched or note.
+        ragged, unreadable, missing, invalid, duplicate, currency, empty, future, unmatched or note.
     lines
         The first of their lines in the source, counted from 1; empty for a table of an engine.
     message
@@ -33,7 +33,7 @@ class Problem:
 
 
 # These are told, but leave the table whole.
-HARMLESS = ("note", "unmatched")
+HARMLESS = ("note", "unmatched", "future")
 
 
 @dataclass(frozen=True)

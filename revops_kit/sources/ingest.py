@@ -1,7 +1,8 @@
 """From a file's text to a table of the contract, with every row that is left out accounted for."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -32,6 +33,9 @@ ARROW = {
     "number": pa.float64(),
     "share": pa.float64(),
 }
+CURRENCY_COLUMN = re.compile(
+    r"curr|devise|währung|waehrung|moneda|moeda|valuta|通貨", re.IGNORECASE
+)
 # Errors of DuckDB that quote the SQL, and never the rows.
 ABOUT_SQL = (
     duckdb.ParserException,
@@ -105,13 +109,14 @@ def from_query(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.
     """
     con = duckdb.connect()
     con.execute("SET file_search_path = ?", [str(house.folder)])
+    con.execute("SET TimeZone = ?", [house.timezone])
     try:
         rows = con.sql(spec.query or f"SELECT * FROM {spec.table}").to_arrow_table()
     except duckdb.Error as error:
         raise SourceError(
             f"[tables.{table.name}]: the query cannot be run: {_told_by(error)}"
         ) from None
-    frame = rows.to_pandas(integer_object_nulls=True)
+    frame = files.frame_of(rows)
     raw = RawTable(frame, np.arange(1, len(frame) + 1), [], [])
     return convert(table, spec, house, raw, f"the query of {table.name}")
 
@@ -143,8 +148,14 @@ def convert(
     for name in frame.columns:
         # Engines take names that differ only in case for one, so those carried along are lower.
         if name.lower() not in columns and not spec.says_unavailable(name.lower()):
-            columns[name.lower()] = values.to_text(frame[name]).values
+            converted = values.to_text(frame[name])
+            columns[name.lower()] = converted.values
+            if converted.rejected:
+                errors = sieve.lines[list(converted.rejected)]
+                sieve.tell("unmatched", name, errors, "is a spreadsheet error, taken for blank")
     _convert_currencies(columns, signs, house, sieve)
+    if signs and "currency" not in columns:
+        _suspect_currencies(table.name, columns, house, sieve)
     _check(table, columns, sieve)
     _check_keys(table, columns, sieve)
     if "outcome" in columns and "closed_at" in columns:
@@ -223,6 +234,8 @@ def _column(
         reasons.setdefault(reason, []).append(row)
     for reason, rows in reasons.items():
         sieve.reject("unreadable", named, np.array(rows), reason)
+    for note in converted.notes:
+        sieve.tell("note", named, np.array([], dtype=int), note)
     return converted
 
 
@@ -240,7 +253,12 @@ def _converted(
 ) -> values.Converted:
     match declared.kind:
         case "text":
-            return values.to_text(raw)
+            text = values.to_text(raw)
+            if not declared.allowed:
+                return text
+            # `Won` and `WON` are no other word than `won`.
+            small = text.values.str.casefold()
+            return replace(text, values=text.values.mask(small.isin(declared.allowed), small))
         case "money":
             return money.to_money(raw, spec.decimal, spec.thousands)
         case "number" | "share":
@@ -248,10 +266,10 @@ def _converted(
                 raw, spec.decimal, spec.thousands, as_share=declared.kind == "share"
             )
         case kind:
-            convert = dates.to_dates if kind == "date" else dates.to_timestamps
-            return convert(
-                raw, timezone=house.timezone, format=how.format or None, dayfirst=spec.dayfirst
-            )
+            said = {"timezone": house.timezone, "format": how.format, "dayfirst": spec.dayfirst}
+            if kind == "date":
+                return dates.to_dates(raw, **said, are_months=declared.name == "month")
+            return dates.to_timestamps(raw, **said)
 
 
 def _convert_currencies(
@@ -264,7 +282,7 @@ def _convert_currencies(
     for name, beside in signs.items():
         named = pd.DataFrame({"sign": beside.fillna(""), "code": ""})
         if "currency" in columns:
-            named["code"] = columns["currency"].fillna("").str.strip().str.upper()
+            named["code"] = columns["currency"].fillna("").map(money.code_of)
         named = named[columns[name].notna() & (named.sign.ne("") | named.code.ne(""))]
         for (sign, code), rows in named.groupby(["sign", "code"]).groups.items():
             currency = _currency(sign, code, house)
@@ -275,6 +293,26 @@ def _convert_currencies(
             elif currency != house.currency:
                 columns[name] = columns[name].copy()
                 columns[name].iloc[rows] *= house.rates[currency]
+
+
+def _suspect_currencies(
+    table: str, columns: dict[str, pd.Series], house: House, sieve: Sieve
+) -> None:
+    """Report a column of other currencies that nobody named: the sums may be wrong by a lot."""
+    for name, column in columns.items():
+        if not CURRENCY_COLUMN.search(name):
+            continue
+        codes = column.dropna().map(money.code_of)
+        foreign = codes[codes.ne(house.currency)]
+        if len(foreign) and codes.isin(list(money.CURRENCIES.values())).all():
+            sieve.tell(
+                "currency",
+                name,
+                sieve.lines[foreign.index],
+                f"names other currencies, and amounts are taken for {house.currency}: write "
+                f'currency = "…" with its name, or currency = {{ value = "{house.currency}" }}, '
+                f"under [tables.{table}.columns]",
+            )
 
 
 def _currency(sign: str, code: str, house: House) -> str | None:
@@ -290,9 +328,15 @@ def _currency(sign: str, code: str, house: House) -> str | None:
     return None if code else sign
 
 
-def _no_rate(code: str) -> str:
-    shown = code if len(code) <= 3 else "another currency"
-    return f"is in {shown}, which [rates] does not name: write {shown} = … there"
+def _no_rate(currency: str) -> str:
+    if currency in money.SHARED:
+        return (
+            f"is in {currency}, which several currencies share: say which in a column `currency`, "
+            f'such as currency = {{ value = "EUR" }}'
+        )
+    if not re.fullmatch("[A-Z]{3}", currency):
+        return "is in a currency that is none: `currency` is written as in EUR"
+    return f"is in {currency}, which [rates] does not name: write {currency} = … there"
 
 
 def _check(table: TableContract, columns: dict[str, pd.Series], sieve: Sieve) -> None:

@@ -24,8 +24,9 @@ from revops_kit.sources.values import (
 
 # Signs and short names, written small and without full stops. A sign that several currencies
 # share stands for itself: `$`, `kr`, `¥` and `Rs` are for the company's own currency to settle.
+# In the code pages of Japan and Korea the backslash is a yen and a won.
 SIGNS = {
-    "$": "$", "kr": "kr", "¥": "¥", "rs": "Rs", "€": "EUR", "euro": "EUR", "£": "GBP",
+    "$": "$", "\\": "\\", "kr": "kr", "¥": "¥", "rs": "Rs", "€": "EUR", "euro": "EUR", "£": "GBP",
     "us$": "USD", "$us": "USD", "u$s": "USD", "c$": "CAD", "ca$": "CAD", "can$": "CAD",
     "a$": "AUD", "au$": "AUD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD", "sg$": "SGD",
     "nt$": "TWD", "mx$": "MXN", "mex$": "MXN", "r$": "BRL", "₹": "INR", "cn¥": "CNY", "rmb": "CNY",
@@ -49,6 +50,7 @@ SHARED = {
     "$": re.compile(r"..D|MXN|CLP|COP|ARS|UYU|DOP"),
     "kr": re.compile("SEK|NOK|DKK|ISK"),
     "¥": re.compile("JPY|CNY"),
+    "\\": re.compile("JPY|KRW"),
     "Rs": re.compile("INR|PKR|LKR|NPR|MUR|SCR"),
 }
 
@@ -136,6 +138,18 @@ def _understood(match: re.Match) -> Written | None:
         return None
     power = int(match["power"] or 0) + before[0] + after[0]
     return Written("-" if is_open or "-" in signs else "", reading, power, currency or None)
+
+
+def code_of(text: str) -> str:
+    """Find the code of a currency by its code, sign or short name; what is none stays as it is.
+
+    Examples
+    --------
+    >>> code_of(" usd"), code_of("€"), code_of("US$"), code_of("$"), code_of("credits")
+    ('USD', 'EUR', 'USD', '$', 'CREDITS')
+    """
+    text = plain(text)
+    return CURRENCIES.get(text.casefold(), text.upper())
 
 
 @lru_cache(maxsize=10_000)

@@ -35,7 +35,7 @@ def test_no_opportunities_is_said_plainly(live, revops):
     assert "none of 10 rows passes `where`: there are no opportunities" in said.out
     said = revops(live, "kpi", "win_rate")
     assert (said.code, said.err) == (0, "")
-    assert "no deals were decided" in said.out
+    assert "there are no opportunities" in said.out
 
 
 @pytest.mark.parametrize("kpi", [kpi.name for kpi in kpis.ALL])
@@ -49,7 +49,6 @@ def test_no_kpi_divides_by_nothing(live, revops, kpi, words):
         else:
             assert row["value"] is None
             assert row["missing_because"]
-    assert revops(live, "kpi", kpi, *words).code == 0
 
 
 def test_deleted_deals_would_have_counted(exports, revops):

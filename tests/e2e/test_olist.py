@@ -1,4 +1,4 @@
-"""Olist's marketing funnel: 8,000 leads and 842 deals won of them (figures: ../shared/data/FACTS.md)."""
+"""Olist's marketing funnel: 8,000 leads, 842 deals won. Figures: ../shared/data/FACTS.md."""
 
 import json
 import subprocess
@@ -90,7 +90,7 @@ def test_rows_behind_the_cycle_show_all_of_them(olist):
 
 
 def test_deals_are_won_in_the_month_of_their_own_date(olist, figures):
-    # Without amounts there are no bookings; the cycle's n counts the wins, but for the negative one.
+    # The cycle's n counts the wins, but for the one that ended before it began.
     counted = figures(olist, "sales_cycle", "--period", "2018-11", "--last", "12", of="n")
     gaps = {month: WON[month] - count for month, count in counted.items()}
     assert sum(gaps.values()) == 1

@@ -1,4 +1,4 @@
-"""RavenStack, a made-up software company: 5,000 subscriptions (figures: ../shared/data/FACTS.md)."""
+"""RavenStack, a made-up company of 5,000 subscriptions. Figures: ../shared/data/FACTS.md."""
 
 import datetime as dt
 
