@@ -47,8 +47,10 @@ class Unit:
         """
         if value is None or math.isnan(value):
             return MISSING
-        sign = MINUS if value < 0 else ""
         size = abs(value)
+        # A share that rounds to nothing has no sign.
+        is_nothing = self.name == "share" and size < 0.0005
+        sign = MINUS if value < 0 and not is_nothing else ""
         match self.name:
             case "share":
                 return f"{sign}{_percent(size)}{NARROW_SPACE}%"

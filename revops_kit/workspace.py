@@ -287,8 +287,13 @@ def _fields(path: list[str]) -> list[str]:
     model: Any = Settings
     for part in path:
         model = {
-            "company": Company, "engine": Engine, "policies": Policies, "mail": Mail,
-            "tables": TableSpec, "reports": Report, "alerts": Alert,
+            "company": Company,
+            "engine": Engine,
+            "policies": Policies,
+            "mail": Mail,
+            "tables": TableSpec,
+            "reports": Report,
+            "alerts": Alert,
         }.get(part, model)
         if part == "columns":
             from revops_kit.sources.spec import ColumnSpec

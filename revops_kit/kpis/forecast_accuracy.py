@@ -65,7 +65,8 @@ def submitted(tables: Tables) -> ir.Table:
     if tables.has("forecasts", "category"):
         category = made.category.lower()
         made = made.filter(category.isnull() | (category == tables.policies.forecast_category))
-    series = ibis.window(group_by=["month", "owner", "category"])
+    by = [tables.by] if tables.by in made.columns else []
+    series = ibis.window(group_by=list(dict.fromkeys(["month", "owner", "category", *by])))
     made = made.mutate(_latest=made.made_on.max().over(series))
     made = made.filter(made.made_on == made._latest).drop("_latest")
     return made.mutate(forecast=made.amount)

@@ -34,6 +34,13 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     return running.mutate(numerator=running.mrr, denominator=0)
 
 
+def endless(tables: Tables) -> list[str]:
+    """Say when the source does not tell that subscriptions end."""
+    if tables.has("subscriptions", "ended_on"):
+        return []
+    return ["No column says when subscriptions end: all that began are taken to run still."]
+
+
 mrr = Kpi(
     name="mrr",
     title="Monthly recurring revenue",
@@ -46,4 +53,5 @@ mrr = Kpi(
     needs={"subscriptions": ("started_on", "mrr")},
     rows=rows,
     summary=total,
+    notes=endless,
 )

@@ -1,0 +1,320 @@
+"""What comes of counting a KPI: a frame to look at, and words for it."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from revops_kit.periods import Period, Periods
+from revops_kit.sources import Source
+from revops_kit.summaries import COLUMNS
+from revops_kit.tables import BLANK, Tables
+from revops_kit.units import plural
+
+if TYPE_CHECKING:
+    from revops_kit.charts import Chart
+    from revops_kit.kpi import Kpi
+
+FRAME = ("period", "start", *COLUMNS, "is_partial", "missing_because", "note")
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """The difference between two periods.
+
+    Attributes
+    ----------
+    difference, low, high
+        Now less before, with its interval; None where the figure has none.
+    before
+        The period compared with.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    before: str
+
+    @property
+    def is_clear(self) -> bool | None:
+        """Tell whether the interval leaves out zero; None where there is no interval."""
+        if self.low is None or self.high is None:
+            return None
+        return bool(self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A KPI, counted.
+
+    Attributes
+    ----------
+    frame
+        A row per period and segment: `period` (its label), `start`, the column split by,
+        `value`, `low`, `high`, `n`, `numerator`, `denominator`, `is_partial`,
+        `missing_because` and `note`.
+    by
+        The column it is split by; empty for the whole.
+    missing_because
+        Why there is no figure at all, or for the only period asked for; empty when there is one.
+    """
+
+    kpi: "Kpi"
+    frame: pd.DataFrame
+    by: str
+    currency: str
+    periods: Periods
+    tables: Tables
+    unavailable: str
+    _rows: ir.Table | None
+
+    @property
+    def as_of(self) -> dt.date | None:
+        """The last day that is known."""
+        return self.tables.as_of
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The choices that the figure follows."""
+        return {name: getattr(self.tables.policies, name) for name in self.kpi.policies}
+
+    @property
+    def missing_because(self) -> str:
+        """Why there is no figure; empty when there is one."""
+        if self.unavailable or len(self.frame) > 1:
+            return self.unavailable
+        if self.frame.empty:
+            return _reason(self.kpi, self.periods.each[-1], self.periods)
+        return self.frame.missing_because.iloc[0] or ""
+
+    @cached_property
+    def whole(self) -> "Result":
+        """The same figure, not split."""
+        if not self.by:
+            return self
+        return self.kpi.count(replace(self.tables, by=""), self.periods, "", self.currency)
+
+    @property
+    def value(self) -> float:
+        """The figure of the last period, of the whole where it is split."""
+        return self._last("value")
+
+    @property
+    def low(self) -> float:
+        """Low end of its interval."""
+        return self._last("low")
+
+    @property
+    def high(self) -> float:
+        """High end of its interval."""
+        return self._last("high")
+
+    @property
+    def n(self) -> int:
+        """How many things it counts."""
+        return 0 if self.unavailable else int(self._last("n"))
+
+    @property
+    def period(self) -> str:
+        """The last period counted."""
+        return self.periods.each[-1].label
+
+    def rows(self) -> ir.Table:
+        """Reach the rows behind the figure, lazily; none where it is not available."""
+        return ibis.memtable([], schema={"period": "date"}) if self._rows is None else self._rows
+
+    @cached_property
+    def change(self) -> Change | None:
+        """The last period against the one before; None where that would mislead.
+
+        No change is claimed for a partial period, for one that is still maturing, nor where
+        either has no value. The interval
+        of a difference of independent estimates is Zou and Donner's (Statistics in Medicine 27
+        (2008), 1693-1702); for shares that is Newcombe's.
+        """
+        if self.by or len(self.frame) < 2 or self.kpi.matures:
+            return None
+        before, now = self.frame.iloc[-2], self.frame.iloc[-1]
+        if now.is_partial or pd.isna(now.value) or pd.isna(before.value):
+            return None
+        difference = now.value - before.value
+        if pd.isna(now.low) or pd.isna(before.low):
+            return Change(difference, None, None, before.period)
+        below = np.hypot(now.value - now.low, before.high - before.value)
+        above = np.hypot(now.high - now.value, before.value - before.low)
+        return Change(difference, difference - below, difference + above, before.period)
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader should know: what was left out and how much, and choices made."""
+        if self.unavailable:
+            return [self.unavailable]
+        notes = [*self.kpi.notes(self.tables)]
+        for each in self.kpi.left_out(self.tables, self.periods):
+            if count := int(each.count.to_pyarrow().as_py() or 0):
+                notes.append(f"{plural(count, each.noun)} {each.why}.")
+        used = {*self.kpi.needs, *(each.split(".")[0] for each in self.kpi.either)}
+        for name in sorted(used):
+            source = self.tables.sources.get(name)
+            if isinstance(source, Source) and source.health.rejected:
+                count = plural(source.health.rejected, "row")
+                notes.append(f"{count} of {name} could not be read: `revops check` lists them.")
+        for period in self.periods:
+            if self.periods.is_partial(period):
+                notes.append(f"{period.label} is partial: known up to {self.as_of}.")
+        return notes
+
+    def headline(self) -> "Words":
+        """Tell the last period in one sentence, with its interval and change."""
+        unit, last = self.kpi.unit, self.whole.frame.iloc[-1]
+        span = "so far" if self.period == "all" else f"in {self.period}"
+        if pd.isna(last.value):
+            return Words(f"{self.kpi.title} {span}: no figure, for {last.missing_because}.")
+        said = f"{self.kpi.title} {span}: {unit.write(last.value, self.currency)}"
+        if last.is_partial:
+            said += f" up to {self.as_of}"
+        if not pd.isna(last.low):
+            low, high = (unit.write(end, self.currency) for end in (last.low, last.high))
+            said += f" (95 % interval {low} to {high}, {int(last.n):,} {self.kpi.counts})"
+        if self.kpi.matures:
+            said += f" so far; young {self.kpi.counts} have had less time"
+        if change := self.change:
+            moved = unit.write_change(change.difference, self.currency)
+            said += f", {moved} on {change.before}"
+            if change.is_clear is not None:
+                said += " – a clear change" if change.is_clear else " – within natural variation"
+        return Words(f"{said}.")
+
+    def explain(self) -> "Words":
+        """Tell how it is counted: formula, window, choices, and what was left out."""
+        kpi = self.kpi
+        first, final = self.periods.each[0], self.periods.each[-1]
+        window = first.label if first == final else f"{first.label} to {final.label}"
+        if first.kind != "all":
+            window += f" ({first.start} to {final.end - dt.timedelta(days=1)})"
+        lines = [
+            f"**{kpi.title}**: {kpi.question}",
+            f"- Formula: {kpi.formula}",
+            f"- Window: {window}, seen as of {self.as_of or 'today'}",
+            f"- Tables: {', '.join(kpi.needs)}" if kpi.needs else "",
+            *(f"- Policy: {name} = {value}" for name, value in self.policy.items()),
+            *(f"- {note}" for note in self.notes),
+        ]
+        return Words("\n".join(line for line in lines if line))
+
+    def plot(self, **options: Any) -> "Chart":
+        """Draw a trend over several periods, or a breakdown of one."""
+        from revops_kit import charts
+
+        draw = charts.trend if len(self.periods) > 1 else charts.breakdown
+        return draw(self, **options)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `revops kpi --format json` prints."""
+        keys = ["period", *([self.by] if self.by else [])]
+        rows = []
+        for record in self.frame.to_dict("records"):
+            row = {key: record[key] for key in keys}
+            row |= {key: _plain(record[key]) for key in COLUMNS}
+            row["is_partial"] = bool(record["is_partial"])
+            for said in ("missing_because", "note"):
+                if record[said]:
+                    row[said] = record[said]
+            rows.append(row)
+        return {
+            "kpi": self.kpi.name,
+            "title": self.kpi.title,
+            "unit": self.kpi.unit.name,
+            "better": self.kpi.better,
+            "currency": self.currency,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "policy": self.policy,
+            "missing_because": self.missing_because or None,
+            "rows": rows,
+            "notes": self.notes,
+        }
+
+    def _last(self, column: str) -> float:
+        return np.nan if self.unavailable else float(self.whole.frame[column].iloc[-1])
+
+    def _repr_html_(self) -> str:
+        from revops_kit import show
+
+        return show.table(self)._repr_html_()
+
+
+class Words(str):
+    """Text that a notebook shows as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def complete(
+    kpi: "Kpi", folded: pd.DataFrame, periods: Periods, by: str, missing: str, gap: str
+) -> pd.DataFrame:
+    """Give every period and segment a row, and every gap its reason.
+
+    `missing` is why nothing can be counted, `gap` what there may be nothing of.
+    """
+    folded = folded.assign(period=pd.to_datetime(folded.period).dt.date)
+    groups = sorted(set(folded[by]), key=lambda each: (each == BLANK, each)) if by else [""]
+    grid = pd.DataFrame(
+        [(period.start, group) for period in periods for group in groups],
+        columns=["period", by or "_"],
+    )
+    frame = grid.merge(folded, on=["period", *([by] if by else [])], how="left")
+    each = {period.start: period for period in periods}
+    for name in [*COLUMNS, "missing_because", "note"]:
+        if name not in frame:
+            frame[name] = np.nan if name in COLUMNS else None
+    begun = np.array([periods.has_begun(each[start]) for start in frame.period], dtype=bool)
+    begun |= kpi.looks_ahead
+    if kpi.summary.is_sum and not missing:
+        nothing = begun & frame.value.isna().to_numpy()
+        frame.loc[nothing, ["value", "numerator"]] = 0.0
+    reasons = [
+        None
+        if not np.isnan(value)
+        else missing
+        or gap
+        or (said if isinstance(said, str) else _reason(kpi, each[start], periods))
+        for value, start, said in zip(
+            frame.value.astype(float), frame.period, frame.missing_because, strict=True
+        )
+    ]
+    return pd.DataFrame(
+        {
+            "period": [each[start].label for start in frame.period],
+            "start": pd.to_datetime(
+                [None if each[start].kind == "all" else start for start in frame.period]
+            ),
+            **({by: frame[by]} if by else {}),
+            **{name: frame[name].astype(float) for name in ("value", "low", "high")},
+            "n": frame.n.astype(float).fillna(0).astype("int64"),
+            **{name: frame[name].astype(float) for name in ("numerator", "denominator")},
+            "is_partial": [periods.is_partial(each[start]) for start in frame.period],
+            "missing_because": pd.Series(reasons, dtype=object),
+            "note": pd.Series(
+                [said if isinstance(said, str) else None for said in frame.note], dtype=object
+            ),
+        }
+    )
+
+
+def _reason(kpi: "Kpi", period: Period, periods: Periods) -> str:
+    if not (periods.has_begun(period) or kpi.looks_ahead):
+        return f"{period.label} begins after {periods.as_of}, the last day known"
+    return kpi.empty if period.kind == "all" else f"{kpi.empty} in {period.label}"
+
+
+def _plain(value: float) -> float | int | None:
+    """Turn a number into one that JSON has."""
+    if pd.isna(value):
+        return None
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)
