@@ -363,15 +363,19 @@ def _report(
             raise UnknownNameError("a notebook or report", name, [*available, *ws.settings.reports])
     period = periods.resolve(period or _usual(ws), ws.as_of, ws.calendar)
     chosen = [available[name] for name in names or available]
+    usual = {"workspace": ws.file.name, "period": period, "as_of": str(ws.as_of or "")}
+    asked = {path.stem: report.parameters_of(path) for path in chosen}
+    # A notebook of one's own need not have them all.
     parameters = {
-        "workspace": ws.file.name,
-        "period": period,
-        "as_of": str(ws.as_of or ""),
-        **settings,
+        name: value
+        for name, value in usual.items()
+        if any(name in parameters for parameters in asked.values())
     }
+    parameters |= settings
     if by:
         ws.tables.split(by)
         parameters["by"] = by
+    unsplit = {} if "by" in parameters else _unsplit(ws, asked)
     done = report.run(
         chosen,
         parameters,
@@ -386,6 +390,7 @@ def _report(
             "made_at": dt.datetime.now().isoformat(sep=" ", timespec="minutes"),
             "tables": freshness(ws),
         },
+        only=unsplit,
         progress=_progress(len(chosen)),
     )
     failed = [each for each in done if each.status == "failed"]
@@ -394,6 +399,19 @@ def _report(
     print(into / (folder or period) / "index.html")
     if failed:
         raise typer.Exit(1)
+
+
+def _unsplit(ws: "Workspace", asked: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Find the notebooks whose own column to split by is not in this workspace."""
+    unsplit = {}
+    for notebook, parameters in asked.items():
+        column = parameters["by"].default if "by" in parameters else ""
+        try:
+            ws.tables.split(column)
+        except UnknownNameError:
+            print(f"revops: {notebook} is not split: no table has {column!r}.", file=sys.stderr)
+            unsplit[notebook] = {"by": ""}
+    return unsplit
 
 
 def _progress(count: int) -> Any:

@@ -1,5 +1,7 @@
 """Deals as several KPIs need them: who was won, how long it took, what was open when."""
 
+import datetime as dt
+
 import ibis
 import ibis.expr.types as ir
 
@@ -72,7 +74,24 @@ def open_at(tables: Tables, periods: Periods, *, ahead: bool = False) -> ir.Tabl
     Table, one row per open deal and period
         The columns of `opportunities`, with `period`, `starts` and `ends`.
     """
-    deals = periods.snapshots(tables.opportunities, ahead=ahead)
+    return _open(periods.snapshots(tables.opportunities, ahead=ahead), periods)
+
+
+def open_on(tables: Tables, day: dt.date, periods: Periods) -> ir.Table:
+    """Pick the deals that were open when a day began, as they then stood.
+
+    Returns
+    -------
+    Table, one row per open deal
+        The columns of `opportunities`, with `period` and `ends`: the day.
+    """
+    deals = tables.opportunities
+    seen = deals.mutate(period=ibis.literal(day), ends=ibis.literal(day))
+    return as_they_stood(tables, _open(seen, periods))
+
+
+def _open(deals: ir.Table, periods: Periods) -> ir.Table:
+    """Keep the deals that were open at `ends`."""
     opened, closed = deals.opened_at.cast("date"), deals.closed_at.cast("date")
     is_now = deals.ends == periods.known_until
     begun = (opened < deals.ends) | (opened.isnull() & is_now)

@@ -10,43 +10,12 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from revops_kit import deals, recurring
+from revops_kit import deals
 from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
 from revops_kit.kpis.clv import contracts
 from revops_kit.periods import Periods, containing
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
-
-
-def mrr_bridge(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
-    """Take recurring revenue from the start of a period to its end, movement by movement.
-
-    Returns
-    -------
-    DataFrame
-        `step`, `amount` and `kind` (total or change): start + new + expansion + reactivation −
-        contraction − churn = end. Empty where there are no subscriptions.
-    """
-    columns = ["step", "amount", "kind"]
-    if not ws.tables.has("subscriptions", "mrr"):
-        return pd.DataFrame(columns=columns)
-    rows = recurring.movements(ws.tables, _within(ws, periods))
-    kinds = ["new", "expansion", "reactivation", "contraction", "churn"]
-    sums = (
-        rows.aggregate(
-            start=rows.start_mrr.sum(),
-            end=rows.end_mrr.sum(),
-            **{kind: rows[kind].sum() for kind in kinds},
-        )
-        .to_pandas()
-        .fillna(0.0)
-        .iloc[0]
-    )
-    signs = {"contraction": -1, "churn": -1}
-    steps = [("start", sums["start"], "total")]
-    steps += [(kind, signs.get(kind, 1) * sums[kind], "change") for kind in kinds]
-    steps += [("end", sums["end"], "total")]
-    return pd.DataFrame(steps, columns=columns)
 
 
 def lead_funnel(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
@@ -60,7 +29,7 @@ def lead_funnel(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
         `step` and `count`, for the steps that the workspace keeps.
     """
     tables = ws.tables
-    leads = _within(ws, periods).assign(tables.leads, on="created_at")
+    leads = within(ws, periods).assign(tables.leads, on="created_at")
     is_customer = leads.converted_at.notnull()
     has_deal = is_customer
     if tables.has("opportunities", "lead_id"):
@@ -102,7 +71,7 @@ def retention(ws: Workspace, periods: str | Periods, ages: int = 12) -> pd.DataF
     """
     if not ws.tables.has("subscriptions", "mrr"):
         return pd.DataFrame(columns=pd.RangeIndex(0, ages + 1, name="months since joining"))
-    rows = contracts(ws.tables, _within(ws, periods))
+    rows = contracts(ws.tables, within(ws, periods))
     rows = rows.mutate(cohort=rows.customer_since.cast("date").truncate("Q").cast("date"))
     grouped = (
         rows.group_by(["cohort", "months", "left"])
@@ -169,7 +138,7 @@ def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     """
     if forecast_accuracy.unavailable(ws.tables):
         return pd.DataFrame(columns=["month", "forecast", "won", "error"])
-    rows = forecast_accuracy.rows(ws.tables, _within(ws, periods))
+    rows = forecast_accuracy.rows(ws.tables, within(ws, periods))
     parts = forecast_accuracy.summary.aggregate(rows, ["period"]).to_pandas()
     parts = parts[parts.made > 0].sort_values("month")
     months = pd.to_datetime(parts.month)
@@ -184,37 +153,6 @@ def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def forecast_bridge(months: pd.DataFrame) -> pd.DataFrame:
-    """Take the sum of forecasts to the sum of what was won, by too much and too little.
-
-    Parameters
-    ----------
-    months
-        As `forecast_by_month` gives them.
-
-    Returns
-    -------
-    DataFrame
-        `step`, `amount` and `kind`, as `charts.bridge` draws them.
-
-    Examples
-    --------
-    >>> months = pd.DataFrame({"forecast": [950, 25], "won": [1000, 10], "error": [-50, 15]})
-    >>> forecast_bridge(months).amount.tolist()
-    [975, -15, 50, 1010]
-    """
-    error = months.error
-    return pd.DataFrame(
-        [
-            ("forecast", months.forecast.sum(), "total"),
-            ("promised too much", -error[error > 0].sum(), "change"),
-            ("promised too little", -error[error < 0].sum(), "change"),
-            ("won", months.won.sum(), "total"),
-        ],
-        columns=["step", "amount", "kind"],
-    )
-
-
 def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.DataFrame:
     """Pick the largest deals open when a period ended, with their age in days.
 
@@ -223,7 +161,7 @@ def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.D
     DataFrame
         The deal's key, owner, stage, amount, expected close and `age_days`.
     """
-    waiting = deals.open_at(ws.tables, _within(ws, periods))
+    waiting = deals.open_at(ws.tables, within(ws, periods))
     age = waiting.ends.delta(waiting.opened_at.cast("date"), unit="day")
     waiting = waiting.mutate(age_days=age)
     columns = [
@@ -235,7 +173,7 @@ def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.D
     return waiting.order_by(order).limit(count).select(*columns, "age_days").to_pandas()
 
 
-def _within(ws: Workspace, periods: str | Periods) -> Periods:
+def within(ws: Workspace, periods: str | Periods) -> Periods:
     """Lay periods in the company's calendar, seen from its last known day."""
     run = Periods(periods) if isinstance(periods, str) else periods
     return replace(run, calendar=ws.calendar, as_of=ws.tables.as_of)

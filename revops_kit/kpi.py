@@ -187,13 +187,12 @@ def with_policies(tables: Tables, changed: Mapping[str, Any]) -> Tables:
         policies = Policies(**(tables.policies.model_dump() | dict(changed)))
     except ValidationError as error:
         problem = error.errors()[0]
-        expected = str(problem.get("ctx", {}).get("expected", ""))
-        raise UnknownNameError(
-            "a value",
-            str(problem["input"])[:40],
-            re.findall(r"'(.*?)'", expected) or [problem["msg"]],
-            f"of the policy {problem['loc'][0]}",
-        ) from None
+        name, said = problem["loc"][0], problem["msg"]
+        known = re.findall(r"'(.*?)'", str(problem.get("ctx", {}).get("expected", "")))
+        if not known:
+            raise RequestError(f"The policy {name}: {said[0].lower()}{said[1:]}.") from None
+        where = f"of the policy {name}"
+        raise UnknownNameError("a value", str(problem["input"])[:40], known, where) from None
     return replace(tables, policies=policies)
 
 

@@ -328,9 +328,7 @@ def last_whole(as_of: dt.date, kind: Kind, calendar: Calendar | None = None) -> 
     ['2026-08', '2026-09']
     """
     calendar = calendar or Calendar()
-    return containing(
-        containing(as_of + ONE_DAY, kind, calendar).start - ONE_DAY, kind, calendar
-    )
+    return containing(containing(as_of + ONE_DAY, kind, calendar).start - ONE_DAY, kind, calendar)
 
 
 def resolve(text: str, as_of: dt.date | None, calendar: Calendar | None = None) -> str:

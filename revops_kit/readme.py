@@ -42,9 +42,7 @@ def policy_table() -> str:
 
 def fresh(text: str, root: Path) -> str:
     """Put the tables as they should be between their marks."""
-    tables = {
-        "kpis": kpi_table(), "notebooks": notebook_table(root), "policies": policy_table()
-    }
+    tables = {"kpis": kpi_table(), "notebooks": notebook_table(root), "policies": policy_table()}
     for mark, table in tables.items():
         between = re.compile(f"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         text = between.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)

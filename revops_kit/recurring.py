@@ -79,8 +79,8 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
     rows = rows.mutate(
         start_mrr=rows.was.ifelse(rows.mrr, 0.0).sum().over(each),
         end_mrr=rows.is_now.ifelse(rows.mrr, 0.0).sum().over(each),
-        left_in=rows._left.cast("int64").max().over(each) == 1,
-        _joined=rows._joins.cast("int64").max().over(each) == 1,
+        left_in=rows._left.cast("int32").max().over(each) == 1,
+        _joined=rows._joins.cast("int32").max().over(each) == 1,
         _rank=ibis.row_number().over(
             group_by=["period", "customer"],
             order_by=[rows.was.desc(), rows.is_now.desc(), rows.mrr.desc(), rows.subscription_id],

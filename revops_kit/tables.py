@@ -10,6 +10,7 @@ from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
+from pydantic import Field
 
 from revops_kit.contracts import TableContract, contract, names
 from revops_kit.errors import RevopsError, UnknownNameError
@@ -55,11 +56,11 @@ class Policies(Strict):
     grain: Literal["customer", "subscription"] = "customer"
     cac_spend: Literal["fully_loaded", "paid"] = "fully_loaded"
     cycle_start: Literal["lead", "opportunity"] = "lead"
-    gross_margin: float = 0.8
-    discount_rate: float = 0.10
-    horizon_months: int = 60
+    gross_margin: float = Field(default=0.8, ge=0, le=1)
+    discount_rate: float = Field(default=0.10, ge=0)
+    horizon_months: int = Field(default=60, ge=1)
     forecast_category: str = "commit"
-    forecast_lead_days: int = 0
+    forecast_lead_days: int = Field(default=0, ge=0)
     velocity_window: Literal["period", "all"] = "period"
     reactivation: Literal["included", "excluded"] = "excluded"
 
@@ -145,11 +146,11 @@ class Tables:
             if isinstance(source, Source)
             for column in source.table.columns
         }
-        by = by.lower()
-        aliases = {"source", "channel"}
-        if by not in columns and not (by in aliases and columns & aliases):
-            raise UnknownNameError("a column", by, columns, "to split by")
-        return replace(self, by=by)
+        if columns & (
+            {"source", "channel"} if by.lower() in ("source", "channel") else {by.lower()}
+        ):
+            return replace(self, by=by.lower())
+        raise UnknownNameError("a column", by, columns, "to split by")
 
     def _seen(self, name: str) -> ir.Table:
         """See one table as of the date, complete and with the column to split by."""
@@ -186,7 +187,9 @@ class Tables:
     def _parent(self, name: str) -> tuple[str, str] | None:
         """Find the column that leads to a table with the column to split by."""
         for column in contract(name).columns.values():
-            leads_on = column.names and self.has(name, column.name) and self.has(column.names)
+            # A table that cannot be read leads nowhere, and whoever does not need it goes on.
+            is_there = isinstance(self.sources.get(column.names), Source)
+            leads_on = is_there and self.has(name, column.name)
             if leads_on and (self.has(column.names, self.by) or self._parent(column.names)):
                 return column.name, column.names
         return None

@@ -7,10 +7,15 @@ from random import Random
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 import revops_kit as rk
 from revops_kit import samples
 from revops_kit.contracts import contract, names
+
+# A busy machine is no reason to fail.
+settings.register_profile("kit", deadline=None)
+settings.load_profile("kit")
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_OF = dt.date(2026, 9, 30)

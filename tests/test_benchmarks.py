@@ -7,8 +7,8 @@ def test_a_trend_by_source_is_one_query_with_the_figures_of_hand_written_sql(tmp
     found = trend.measure(tmp_path, rows=2_000, rounds=1)
     assert found["queries"] == 1
     assert set(found["trend"]) == {"kit", "by_hand"}
-    assert {"parquet", "csv", "cached"} <= set(found)
 
 
 def test_every_command_timed_runs():
-    assert set(start.measure(rounds=1)) == set(start.COMMANDS)
+    for arguments in start.COMMANDS.values():
+        assert start.processor_seconds(arguments) > 0

@@ -23,6 +23,7 @@ FLOORS = [
     {"kpi"},
     {"kpis"},
     {"drivers"},
+    {"bridges"},
     {"charts"},
     {"show"},
     {"__init__"},

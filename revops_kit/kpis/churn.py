@@ -57,7 +57,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
         case "baremetrics":
             at_risk, lost = was, lost & (was | customers.joined)
     counted = customers.filter(at_risk | lost)
-    return counted.mutate(numerator=lost.cast("int64"), denominator=at_risk.cast("int64"))
+    return counted.mutate(numerator=lost.cast("int32"), denominator=at_risk.cast("int32"))
 
 
 def choices(tables: Tables) -> list[str]:

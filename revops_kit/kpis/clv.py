@@ -59,7 +59,7 @@ def contracts(tables: Tables, periods: Periods) -> ir.Table:
     each = ibis.window(group_by=["period", "customer"])
     known = known.mutate(
         mrr=runs.ifelse(known.mrr, 0.0).sum().over(each),
-        left=runs.cast("int64").max().over(each) == 0,
+        left=runs.cast("int32").max().over(each) == 0,
         _last=known.ended_on.max().over(each),
         _rank=ibis.row_number().over(
             group_by=["period", "customer"],
@@ -72,8 +72,8 @@ def contracts(tables: Tables, periods: Periods) -> ir.Table:
     start = one.customer_since
     apart = (until.year() - start.year()) * 12 + until.month() - start.month()
     remainder = until.day() - start.day()
-    whole = apart - (remainder < 0).cast("int64")
-    begun = apart + (remainder > 0).cast("int64")
+    whole = apart - (remainder < 0).cast("int32")
+    begun = apart + (remainder > 0).cast("int32")
     served = one.left.ifelse(ibis.greatest(begun, 1), whole)
     return one.mutate(months=served.cast("int64")).drop("_last", "_rank")
 
@@ -91,7 +91,7 @@ def purchases(tables: Tables, periods: Periods) -> ir.Table:
     again = seen.paid_on > seen.first
     extra = [tables.by] if tables.by in paid.columns and tables.by != "customer_id" else []
     histories = seen.group_by(["period", "ends", "customer_id", "first", *extra]).aggregate(
-        x=again.cast("int64").sum(),
+        x=again.cast("int32").sum(),
         last=seen.paid_on.max(),
         mean_value=again.ifelse(seen.amount, ibis.null("float64")).mean(),
     )

@@ -54,7 +54,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
         won = won.select(_won="lead_id").distinct()
         leads = leads.left_join(won, leads.lead_id == won._won)
         is_customer = leads.converted_at.notnull() | leads._won.notnull()
-    counted = leads.mutate(numerator=is_customer.cast("int64"), denominator=ibis.literal(1))
+    counted = leads.mutate(numerator=is_customer.cast("int32"), denominator=ibis.literal(1))
     return counted.drop("_won") if "_won" in counted.columns else counted
 
 

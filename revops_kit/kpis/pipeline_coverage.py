@@ -70,7 +70,7 @@ def fold(rows: ir.Table, keys: list[str]) -> ir.Table:
         numerator=rows.numerator.sum(),
         denominator=rows.denominator.sum(),
         target=(rows.part == "target").ifelse(rows.denominator, 0.0).sum(),
-        n=(rows.part == "open").cast("int64").sum(),
+        n=(rows.part == "open").cast("int32").sum(),
     )
 
 

@@ -65,7 +65,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     closed = closed.mutate(
         open=zero,
         decided=ibis.literal(1, "int64"),
-        won=won.cast("int64"),
+        won=won.cast("int32"),
         won_amount=won.ifelse(closed.amount, ibis.null()),
         won_days=(won & (closed.days >= 0)).ifelse(closed.days.cast("int64"), ibis.null()),
     )

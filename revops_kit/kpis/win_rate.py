@@ -44,7 +44,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     [1, 0, 1, 0]
     """
     decided = periods.assign(deals.decided(tables), on="closed_at")
-    won = (decided.outcome == "won").cast("int64")
+    won = (decided.outcome == "won").cast("int32")
     return decided.mutate(numerator=won, denominator=ibis.literal(1))
 
 

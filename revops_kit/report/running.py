@@ -62,6 +62,7 @@ def run(
     jobs: int = 2,
     title: str,
     context: Mapping[str, object],
+    only: Mapping[str, Mapping[str, object]] | None = None,
     progress: Callable[[Outcome | str], None] | None = None,
     cell_timeout: int = 600,
 ) -> list[Outcome]:
@@ -87,6 +88,8 @@ def run(
         What the pages and `run.json` say of the run: `company`, `period`, `as_of`, `made_at` (as
         people read them), `notes` (sentences for the top of the index) and `tables` (by name,
         `rows` and `newest`); anything else goes to `run.json` only.
+    only
+        Notebook's name → parameters for it alone, which go before `parameters`.
     progress
         Told the name of each notebook as it starts, in a worker's thread, and its Outcome.
     cell_timeout
@@ -106,7 +109,7 @@ def run(
     notebooks = [Path(notebook).resolve() for notebook in notebooks]
     workdir, into = Path(workdir).resolve(), Path(into).resolve()
     parameters = {name: _inside(value, workdir) for name, value in parameters.items()}
-    values = _values(notebooks, parameters)
+    values = _values(notebooks, parameters, only or {})
     titles = {notebook: _title_of(notebook) for notebook in notebooks}
     context = {
         "as_of": parameters.get("as_of") or None,
@@ -144,7 +147,9 @@ def run(
 
 
 def _values(
-    notebooks: Sequence[Path], parameters: Mapping[str, object]
+    notebooks: Sequence[Path],
+    parameters: Mapping[str, object],
+    only: Mapping[str, Mapping[str, object]],
 ) -> dict[Path, dict[str, object]]:
     """Share the parameters out, before anything is written or started."""
     names = [notebook.stem for notebook in notebooks]
@@ -160,7 +165,9 @@ def _values(
             raise UnknownNameError("a parameter", name, every, where=f"in {where}")
     return {
         notebook: check_parameters(
-            notebook, {name: value for name, value in parameters.items() if name in its}
+            notebook,
+            {name: value for name, value in parameters.items() if name in its}
+            | dict(only.get(notebook.stem, {})),
         )
         for notebook, its in known.items()
     }

@@ -124,6 +124,13 @@ class TableSpec(Reading):
     def _one_source(self) -> "TableSpec":
         if sum(map(bool, (self.file, self.table, self.query))) != 1:
             raise ValueError('takes one of file = "…", table = "…" and query = "…"')
+        unread = [
+            each
+            for each in ("encoding", "separator", "sheet", "skip_rows")
+            if not self.file and getattr(self, each) is not None
+        ]
+        if unread:
+            raise ValueError(f"{unread[0]} says how a file is read, and this is none")
         return self
 
     def says_unavailable(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""One company in files, in a DuckDB file and in PostgreSQL: the same figures, whatever the engine."""
+"""One company in files, in a DuckDB file and in PostgreSQL: the same figures everywhere."""
 
 import datetime as dt
 import random
