@@ -236,7 +236,7 @@ def log_mean(a: float, b: float) -> float:
 
     Examples
     --------
-    >>> round(log_mean(1.0, np.e), 4), log_mean(2.0, 2.0)
+    >>> round(float(log_mean(1.0, np.e)), 4), log_mean(2.0, 2.0)
     (1.7183, 2.0)
     """
     return a if a == b else (b - a) / np.log(b / a)

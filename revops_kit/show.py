@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from revops_kit.contracts import contract
-from revops_kit.kpi import Kpi, Result
+from revops_kit.kpi import Kpi
+from revops_kit.result import Result, Words
 from revops_kit.sources import Source
 from revops_kit.tables import BLANK, Policies
 from revops_kit.units import MINUS, MISSING, NARROW_SPACE, Unit
@@ -38,7 +39,7 @@ class Html:
         return self.markup
 
 
-def headline(trends: Mapping[str, Result]) -> str:
+def headline(trends: Mapping[str, Result]) -> Words:
     """Tell the figures that matter most in one or two sentences: revenue, then clear changes.
 
     Parameters
@@ -46,8 +47,6 @@ def headline(trends: Mapping[str, Result]) -> str:
     trends
         KPI name → its trend.
     """
-    from revops_kit.kpi import Words
-
     said = []
     first = trends.get("revenue")
     if first is not None:
@@ -241,6 +240,8 @@ def rows(
     if result.unavailable:
         return Html(f'<p class="note">{escape(result.unavailable)}</p>')
     behind = result.rows()
+    if order not in behind.columns:
+        return Html(f'<p class="note">What is counted here has no {escape(_label(order))}.</p>')
     behind = behind.filter(behind.period == result.periods.each[-1].start, behind[order].notnull())
     named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     kept = [name for name in named if name in behind.columns]

@@ -108,8 +108,8 @@ def test_trend_draws_the_frame():
     assert {*band[:, 1].round(6)} == {0.09, 0.11, 0.13, 0.10, 0.12}
     assert chart.data["value"].tolist() == frame["value"].tolist()
     assert chart.alt == (
-        "Conversion rate, 2026-01 to 2026-03: 11\u202f% in 2026-03, between 10\u202f% and "
-        "12\u202f%. Lowest 10\u202f% in 2026-01, highest 12\u202f% in 2026-02."
+        "Conversion rate, 2026-01 to 2026-03: 11.0\u202f% in 2026-03, between 10.0\u202f% and "
+        "12.0\u202f%. Lowest 10.0\u202f% in 2026-01, highest 12.0\u202f% in 2026-02."
     )
 
 
@@ -148,9 +148,9 @@ def test_partial_period_is_hollow_dashed_and_named():
     assert drawn(axes, "partial") == [None, None, 0.05]
     hollow = next(line for line in axes.lines if line.get_label() == "partial")
     assert hollow.get_markerfacecolor() == "white"
-    assert "5\u202f% partial" in words(chart)
+    assert "5.0\u202f% partial" in words(chart)
     assert "2026-03 is partial, with data to 2026-04-12." in words(chart)
-    assert "5\u202f% in 2026-03 (partial)" in chart.alt
+    assert "5.0\u202f% in 2026-03 (partial)" in chart.alt
 
 
 def test_target_is_drawn_and_told():
@@ -158,8 +158,8 @@ def test_target_is_drawn_and_told():
     axes = chart.figure.axes[0]
     assert any(list(line.get_ydata()) == [0.2, 0.2] for line in axes.lines)
     assert axes.get_ylim()[1] > 0.2
-    assert "target 20\u202f%" in words(chart)
-    assert chart.alt.endswith("The target is 20\u202f%.")
+    assert "target 20.0\u202f%" in words(chart)
+    assert chart.alt.endswith("The target is 20.0\u202f%.")
 
 
 def test_names_at_the_ends_of_lines_do_not_overlap():
@@ -174,13 +174,13 @@ def test_names_at_the_ends_of_lines_do_not_overlap():
 
 def test_segment_that_ended_says_when():
     chart = charts.trend(split({"Events": [0.1, 0.2, 0.3], "Email": [0.2, 0.1, math.nan]}))
-    assert "Email 10\u202f% in 2026-02" in chart.alt
+    assert "Email 10.0\u202f% in 2026-02" in chart.alt
 
 
 def test_segment_without_a_name_is_still_a_segment():
     chart = charts.trend(split({"": [0.1, 0.2]}))
-    assert "(blank)\n20\u202f%" in words(chart)
-    assert chart.alt.endswith("last values: (blank) 20\u202f%.")
+    assert "(blank)\n20.0\u202f%" in words(chart)
+    assert chart.alt.endswith("last values: (blank) 20.0\u202f%.")
 
 
 def test_more_than_four_segments_have_a_panel_each_on_one_scale():
@@ -188,7 +188,7 @@ def test_more_than_four_segments_have_a_panel_each_on_one_scale():
     panels = [axes for axes in chart.figure.axes if axes.lines]
     assert [drawn(axes, "value") for axes in panels] == [[i / 10, i / 9] for i in range(1, 6)]
     assert len({axes.get_ylim() for axes in panels}) == 1
-    assert "Dotted: the target, 30\u202f%." in words(chart)
+    assert "Dotted: the target, 30.0\u202f%." in words(chart)
 
 
 def test_of_many_segments_the_largest_are_shown_and_the_rest_counted():
@@ -211,8 +211,8 @@ def test_breakdown_sorts_and_draws_dots_with_whiskers():
     assert not axes.patches
     assert "no leads were created in 2026-01" in words(chart)
     assert chart.alt == (
-        "Conversion rate by source, 2026-01: Paid 30\u202f% (n 98), Events 10\u202f% (n 100), "
-        "Email no value: no leads were created in 2026-01 (n 99). The whole is 20\u202f%."
+        "Conversion rate by source, 2026-01: Paid 30.0\u202f% (n 98), Events 10.0\u202f% (n 100), "
+        "Email no value: no leads were created in 2026-01 (n 99). The whole is 20.0\u202f%."
     )
 
 
@@ -345,7 +345,7 @@ def test_figure_that_is_not_available_says_what_it_needs(draw):
 
 def test_breakdown_of_the_whole_is_one_row():
     chart = charts.breakdown(Result(rows([0.4])))
-    assert chart.alt == "Conversion rate, 2026-01: all 40\u202f% (n 100)."
+    assert chart.alt == "Conversion rate, 2026-01: all 40.0\u202f% (n 100)."
 
 
 def test_all_time_is_one_point():

@@ -24,8 +24,8 @@ def funnel(steps: pd.DataFrame, title: str = "Funnel", question: str = "") -> Ch
     Examples
     --------
     >>> funnel(pd.DataFrame({"step": ["Leads", "Deals", "Won"], "count": [200, 50, 20]})).alt
-    'Funnel: Leads 200, Deals 50 (25\u202f% of the step before), Won 20 (40\u202f% of the step
-    before). 10\u202f% of the first step reach the last.'
+    'Funnel: Leads 200, Deals 50 (25.0\u202f% of the step before), Won 20 (40.0\u202f% of the step
+    before). 10.0\u202f% of the first step reach the last.'
     """
     page.ask_for(steps, "funnel", "step", "count")
     data = pd.DataFrame({"step": steps["step"].to_numpy(), "count": page.floats(steps["count"])})
