@@ -231,6 +231,44 @@ def velocity(trend: Result) -> pd.DataFrame:
     return pd.DataFrame([*steps, (now.period.iloc[1], end, "total")], columns=COLUMNS)
 
 
+def mix_and_rate(before: Result, now: Result) -> pd.DataFrame:
+    """Split the change of a share into what segments did and how much of the whole they are.
+
+    Each segment's rate counts with the mean of its two weights, each weight with the mean of its
+    two rates, which adds up exactly.
+
+    Parameters
+    ----------
+    before, now
+        The same share in two periods, split by one column; one period each.
+
+    Returns
+    -------
+    DataFrame
+        The first share, `rate` of every segment, `mix`, and the second share. Empty where either
+        period has none.
+    """
+    wholes = [result.frame[["numerator", "denominator"]].sum() for result in (before, now)]
+    if not all(whole.denominator > 0 for whole in wholes):
+        return pd.DataFrame(columns=COLUMNS)
+    start, end = (whole.numerator / whole.denominator for whole in wholes)
+    parts = [result.frame.set_index(result.by) for result in (before, now)]
+    segments = parts[0].index.union(parts[1].index)
+    weight, rate = [], []
+    for part, whole in zip(parts, wholes, strict=True):
+        counts = part.reindex(segments)[["numerator", "denominator"]].fillna(0.0)
+        weight.append(counts.denominator / whole.denominator)
+        rate.append(counts.numerator / counts.denominator.where(counts.denominator > 0))
+    # A segment that is in one period only has one rate: all it does is change the mix.
+    rate = [rate[0].fillna(rate[1]), rate[1].fillna(rate[0])]
+    effect = (rate[1] - rate[0]) * (weight[0] + weight[1]) / 2
+    mix = ((weight[1] - weight[0]) * (rate[0] + rate[1]) / 2).sum()
+    steps = [(before.period, start, "total")]
+    steps += [(f"rate of {name}", value, "change") for name, value in effect.items()]
+    steps += [("mix", mix, "change"), (now.period, end, "total")]
+    return pd.DataFrame(steps, columns=COLUMNS)
+
+
 def log_mean(a: float, b: float) -> float:
     """Give the logarithmic mean of two positive numbers.
 

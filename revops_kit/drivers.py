@@ -15,6 +15,7 @@ from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
 from revops_kit.kpis.clv import contracts
 from revops_kit.periods import Periods, containing
+from revops_kit.tables import BLANK
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
 
 
@@ -97,6 +98,31 @@ def retention(ws: Workspace, periods: str | Periods, ages: int = 12) -> pd.DataF
     return pd.DataFrame.from_dict(whole, orient="index", columns=columns)
 
 
+def factors(trend: Result, by: str = "") -> pd.DataFrame:
+    """Fetch the four factors of pipeline velocity in the last two periods.
+
+    Returns
+    -------
+    DataFrame
+        A row per period (its label) and segment: `value`, `open`, `win_rate`, `mean_amount`,
+        `mean_days`. Empty where velocity is not available.
+    """
+    keys = ["period", *([by] if by else [])]
+    columns = [*keys, "value", "open", "win_rate", "mean_amount", "mean_days"]
+    if trend.unavailable:
+        return pd.DataFrame(columns=columns)
+    kpi, last = trend.kpi, replace(trend.periods, count=min(2, len(trend.periods)))
+    tables = trend.tables if by else replace(trend.tables, by="")
+    rows = kpi.rows(tables, last)
+    if by:
+        rows = rows.mutate(**{by: rows[tables.by].cast("string").fill_null(BLANK)})
+    parts = kpi.summary.aggregate(rows, keys).to_pandas()
+    counted = kpi.summary.finish(parts, keys, tables.policies)
+    labels = {period.start: period.label for period in last}
+    counted["period"] = pd.to_datetime(counted.period).dt.date.map(labels)
+    return counted.sort_values(keys, ignore_index=True)[columns]
+
+
 def velocity_factors(trend: Result) -> pd.DataFrame:
     """Set the four factors of pipeline velocity side by side, now and before.
 
@@ -105,27 +131,17 @@ def velocity_factors(trend: Result) -> pd.DataFrame:
     DataFrame
         `factor`, `unit`, and a column for each of the last two periods.
     """
-    periods = replace(trend.periods, count=min(2, len(trend.periods)))
-    rows = trend.kpi.rows(trend.tables, periods)
-    parts = trend.kpi.summary.aggregate(rows, ["period"]).to_pandas()
-    counted = trend.kpi.summary.finish(parts, ["period"], trend.tables.policies)
     named = {
         "open": ("Open deals", COUNT),
         "win_rate": ("Win rate", SHARE),
         "mean_amount": ("Mean won amount", MONEY),
         "mean_days": ("Mean won cycle", DAYS),
     }
-    table = pd.DataFrame(
-        {
-            "factor": [name for name, _ in named.values()],
-            "unit": [unit for _, unit in named.values()],
-        }
-    )
-    starts = pd.to_datetime(counted.period).dt.date
-    for period in periods:
-        row = counted[starts == period.start]
-        table[period.label] = [float(row[key].iloc[0]) if len(row) else np.nan for key in named]
-    return table
+    counted = factors(trend).set_index("period")
+    labels = [period.label for period in trend.periods][-2:]
+    table = counted[list(named)].astype(float).T.reindex(columns=labels)
+    titles = pd.DataFrame(list(named.values()), columns=["factor", "unit"], index=list(named))
+    return pd.concat([titles, table], axis=1).reset_index(drop=True)
 
 
 def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:

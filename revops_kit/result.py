@@ -12,9 +12,10 @@ import pandas as pd
 
 from revops_kit.periods import Period, Periods
 from revops_kit.sources import Source
+from revops_kit.stats import control
 from revops_kit.summaries import COLUMNS
 from revops_kit.tables import BLANK, Tables
-from revops_kit.units import plural
+from revops_kit.units import SHARE, plural
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart
@@ -150,6 +151,60 @@ class Result:
         return Change(difference, difference - below, difference + above, before.period)
 
     @cached_property
+    def process(self) -> control.Xmr:
+        """The trend as a process-behaviour chart: its whole periods, and what they vary between."""
+        frame = self.whole.frame
+        return control.xmr(frame.value[~frame.is_partial].to_numpy(dtype=float))
+
+    @property
+    def is_signal(self) -> bool | None:
+        """Whether the last period breaks a rule of the process chart; None where none can tell."""
+        last = self.whole.frame.iloc[-1]
+        if self.kpi.matures or last.is_partial or pd.isna(last.value):
+            return None
+        return None if self.process.missing_because else self.process.is_signal()
+
+    @property
+    def verdict(self) -> str:
+        """What to make of the last period, in a few words; empty where nothing can tell.
+
+        A change is called one only when the interval of the difference leaves out zero; a period
+        is out of the usual when the process-behaviour chart says so.
+        """
+        if self.change is not None and self.change.is_clear:
+            return "a clear change"
+        if self.is_signal:
+            side = "above" if self.process.values[-1] > self.process.mean else "below"
+            return f"{side} the usual"
+        nothing_tells = self.change is None or (
+            self.change.is_clear is None and self.is_signal is None
+        )
+        return "" if nothing_tells else "within natural variation"
+
+    def signal(self) -> "Words":
+        """Tell in one sentence whether the last whole period is signal or noise."""
+        if self.unavailable:
+            return Words(f"Signal cannot be told from noise: {self.unavailable}.")
+        if self.kpi.matures:
+            return Words(
+                f"Signal cannot be told from noise: young {self.kpi.counts} have had less time, "
+                f"so the last points lean to one side of themselves."
+            )
+        whole = self.whole.frame[~self.whole.frame.is_partial]
+        if whole.empty:
+            return Words("Signal cannot be told from noise: no period is whole.")
+        seen = self.process.values[~np.isnan(self.process.values)]
+        # Limits beyond what the figure can be are none: they are written as the end it has.
+        floor = 0.0 if (seen >= 0).all() else -np.inf
+        ceiling = 1.0 if self.kpi.unit == SHARE and (seen <= 1).all() else np.inf
+        return Words(
+            self.process.sentence(
+                list(whole.period),
+                lambda value: self.kpi.unit.write(min(max(value, floor), ceiling), self.currency),
+            )
+        )
+
+    @cached_property
     def notes(self) -> list[str]:
         """What a reader should know: what was left out and how much, and choices made."""
         if self.unavailable:
@@ -186,8 +241,7 @@ class Result:
         if change := self.change:
             moved = unit.write_change(change.difference, self.currency)
             said += f", {moved} on {change.before}"
-            if change.is_clear is not None:
-                said += " – a clear change" if change.is_clear else " – within natural variation"
+            said += f" – {self.verdict}" if self.verdict else ""
         return Words(f"{said}.")
 
     def explain(self) -> "Words":

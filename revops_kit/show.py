@@ -51,16 +51,24 @@ def headline(trends: Mapping[str, Result]) -> Words:
     first = trends.get("revenue")
     if first is not None:
         said.append(str(first.headline()))
-    moved = []
-    for trend in trends.values():
-        if trend is first or trend.unavailable or not trend.change or not trend.change.is_clear:
-            continue
-        amount = trend.kpi.unit.write_change(trend.change.difference, trend.currency)
-        moved.append(f"{_inline(trend.kpi.title)} ({amount})")
+    others = [trend for trend in trends.values() if trend is not first and not trend.unavailable]
+    moved = [
+        f"{_inline(trend.kpi.title)} "
+        f"({trend.kpi.unit.write_change(trend.change.difference, trend.currency)})"
+        for trend in others
+        if trend.change is not None and trend.change.is_clear
+    ]
+    unusual = [
+        f"{_inline(trend.kpi.title)} ({trend.verdict.split(' ')[0]})"
+        for trend in others
+        if trend.verdict.endswith("the usual")
+    ]
     if moved:
         said.append(f"Clearly changed on the period before: {', '.join(moved)}.")
-    else:
-        said.append("No other figure changed clearly on the period before.")
+    if unusual:
+        said.append(f"Out of the usual over the trend: {', '.join(unusual)}.")
+    if not moved and not unusual:
+        said.append("No other figure moved beyond its natural variation.")
     return Words(" ".join(said))
 
 
@@ -291,27 +299,30 @@ def _card(trend: Result, target: float | None) -> str:
 
 
 def _verdict(trend: Result) -> str:
-    """Say in a few words what to make of the last value beside the one before."""
-    last, change = trend.frame.iloc[-1], trend.change
+    """Say in a few words what to make of the last value, and whether that is good."""
+    last, verdict = trend.frame.iloc[-1], trend.verdict
     if pd.isna(last.value):
         return str(last.missing_because)
     if last.is_partial:
         return f"so far, up to {trend.as_of}"
     if trend.kpi.matures:
         return f"so far; young {trend.kpi.counts} have had less time"
-    if change is None:
-        return "nothing to compare with"
-    if change.is_clear is False:
-        return "within natural variation"
-    if not change.difference or trend.kpi.better == "neither":
-        return ""
-    return "better" if (change.difference > 0) == (trend.kpi.better == "higher") else "worse"
+    if verdict in ("", "within natural variation") or trend.kpi.better == "neither":
+        return verdict
+    if trend.change is not None and trend.change.is_clear:
+        return "better" if _is_good(trend, trend.change.difference) else "worse"
+    usual = trend.process.values[-1] - trend.process.mean
+    return "better than usual" if _is_good(trend, usual) else "worse than usual"
+
+
+def _is_good(trend: Result, difference: float) -> bool:
+    return (difference > 0) == (trend.kpi.better == "higher")
 
 
 def _change(trend: Result) -> str:
     """Write the change on the period before, with the verdict in words and in colour."""
     verdict, change = _verdict(trend), trend.change
-    kind = {"better": "good", "worse": "bad"}.get(verdict, "flat")
+    kind = {"better": "good", "worse": "bad"}.get(verdict.split(" ")[0], "flat")
     said = verdict
     if change is not None:
         moved = trend.kpi.unit.write_change(change.difference, trend.currency)

@@ -1,0 +1,87 @@
+"""A change is called one only when it is; a point only when the trend says so."""
+
+import revops_kit as rk
+from revops_kit import samples, show
+
+
+def payments(*amounts):
+    """Make one payment a month, the last in September 2026."""
+    months = [period.start for period in rk.last(len(amounts), "2026-09")]
+    return [
+        {"customer_id": "A", "paid_on": month, "amount": amount}
+        for month, amount in zip(months, amounts, strict=True)
+    ]
+
+
+def trend(*amounts, as_of="2026-09-30"):
+    ws = samples.workspace({"payments": payments(*amounts)}, as_of=as_of)
+    return rk.kpis.payments.over(ws, rk.last(len(amounts), "2026-09"))
+
+
+def decided(month, won, lost):
+    return [
+        {
+            "opportunity_id": f"{month}-{at}",
+            "outcome": "won" if at < won else "lost",
+            "closed_at": f"2026-{month:02d}-05",
+        }
+        for at in range(won + lost)
+    ]
+
+
+def test_point_outside_the_limits_is_signal():
+    result = trend(10, 12, 11, 9, 10, 11, 20)
+    # mean 83/7; ranges 2, 1, 2, 1, 1, 9: mean 16/6; limits 11.86 ± 2.66 × 2.67 = 4.76 to 18.95
+    assert result.is_signal
+    assert result.verdict == "above the usual"
+    assert "signal: $20 lies above the natural limits, $4.76 to $18.95" in result.signal()
+
+
+def test_point_within_the_limits_is_noise():
+    result = trend(10, 12, 11, 9, 10, 11, 12)
+    assert result.is_signal is False
+    assert result.verdict == "within natural variation"
+    assert "is noise" in result.signal()
+
+
+def test_few_points_tell_nothing():
+    result = trend(10, 12, 11)
+    assert result.is_signal is None
+    assert result.verdict == ""
+    assert "cannot be told" in result.signal()
+
+
+def test_partial_period_is_no_signal():
+    result = trend(10, 12, 11, 9, 10, 11, 0.5, as_of="2026-09-10")
+    assert result.is_signal is None
+    assert result.signal().startswith("2026-08 is noise")
+
+
+def test_interval_of_the_difference_decides_what_is_a_change():
+    ws = samples.workspace({"opportunities": [*decided(8, 48, 32), *decided(9, 56, 14)]})
+    change = rk.kpis.win_rate.over(ws, rk.last(2, "2026-09")).change
+    # Newcombe (1998), Table II, method 10: 56/70 − 48/80 is .2, from .0524 to .3339
+    assert round(change.difference, 4) == 0.2
+    assert (round(change.low, 4), round(change.high, 4)) == (0.0524, 0.3339)
+    assert change.is_clear
+    ws = samples.workspace({"opportunities": [*decided(8, 5, 5), *decided(9, 6, 4)]})
+    result = rk.kpis.win_rate.over(ws, rk.last(2, "2026-09"))
+    assert result.change.is_clear is False
+    assert result.headline().endswith("– within natural variation.")
+
+
+def test_young_leads_are_not_compared():
+    leads = [{"lead_id": str(at), "created_at": "2026-09-01"} for at in range(5)]
+    ws = samples.workspace({"leads": leads, "opportunities": decided(9, 1, 1)})
+    result = rk.kpis.conversion_rate.over(ws, rk.last(8, "2026-09"))
+    assert result.change is None
+    assert result.is_signal is None
+
+
+def test_cards_say_better_or_worse_in_words_only_where_it_is_clear():
+    up = show.cards([trend(10, 12, 11, 9, 10, 11, 20)]).markup
+    assert 'class="change good"' in up
+    assert "better than usual" in up
+    calm = show.cards([trend(10, 12, 11, 9, 10, 11, 12)]).markup
+    assert 'class="change flat"' in calm
+    assert "within natural variation" in calm
