@@ -13,8 +13,10 @@ import pandas as pd
 from revops_kit import deals
 from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
-from revops_kit.kpis.clv import contracts
-from revops_kit.periods import Periods, containing
+from revops_kit.kpis.churn import churn
+from revops_kit.kpis.clv import clv, contracts
+from revops_kit.kpis.revenue_churn import revenue_churn
+from revops_kit.periods import ONE_DAY, Periods, containing, last
 from revops_kit.tables import BLANK
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
 
@@ -142,6 +144,45 @@ def velocity_factors(trend: Result) -> pd.DataFrame:
     table = counted[list(named)].astype(float).T.reindex(columns=labels)
     titles = pd.DataFrame(list(named.values()), columns=["factor", "unit"], index=list(named))
     return pd.concat([titles, table], axis=1).reset_index(drop=True)
+
+
+def lifetime_value_spread(ws: Workspace, period: str) -> pd.DataFrame:
+    """Value a new customer as others do: to another horizon, undiscounted, or by one division.
+
+    Returns
+    -------
+    DataFrame
+        `convention`, `value`, and `note`: why there is none, or what to beware of.
+    """
+    policies = ws.tables.policies
+    years = policies.horizon_months / 12
+    counted = {
+        f"{years:g} years, discounted": clv(ws, period),
+        f"{years:g} years, not discounted": clv(ws, period, discount_rate=0.0),
+        "50 years, discounted": clv(ws, period, horizon_months=600),
+    }
+    rows = [
+        (name, result.value, result.missing_because or (result.whole.frame.note.iloc[-1] or ""))
+        for name, result in counted.items()
+    ]
+    return pd.DataFrame([*rows, _one_division(ws, period)], columns=["convention", "value", "note"])
+
+
+def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
+    """Divide the margin of a month by the churn of a month, over the last twelve."""
+    name = "margin a month ÷ monthly churn"
+    months = containing(within(ws, period).end - ONE_DAY, "month").label
+    lost = churn.over(ws, last(12, months), churn="chartmogul")
+    gone = lost.frame.numerator.sum()
+    if lost.unavailable or not gone:
+        return name, np.nan, lost.unavailable or "undefined: nobody left in the last twelve months"
+    # What a customer pays in a month, over the same customers and months as their churn.
+    paid = revenue_churn.over(ws, last(12, months)).frame.denominator.sum()
+    return (
+        name,
+        ws.tables.policies.gross_margin * paid / gone,
+        "takes everybody to leave at the same rate for ever",
+    )
 
 
 def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:

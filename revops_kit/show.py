@@ -19,7 +19,7 @@ from revops_kit.kpi import Kpi
 from revops_kit.result import Result, Words
 from revops_kit.sources import Source
 from revops_kit.tables import BLANK, Policies
-from revops_kit.units import MINUS, MISSING, NARROW_SPACE, Unit
+from revops_kit.units import MINUS, MISSING, NARROW_SPACE, Unit, plural
 
 if TYPE_CHECKING:
     from great_tables import GT
@@ -129,6 +129,26 @@ def definitions(trends: Iterable[Result]) -> "GT":
         for each in trends
     ]
     return plain(pd.DataFrame(listed))
+
+
+def annualised(trend: Result) -> Words:
+    """Say what a monthly rate of loss comes to in a year: 1 − (1 − m)¹².
+
+    Parameters
+    ----------
+    trend
+        A share lost by month, such as churn; the months' mean, weighed by who was there, counts.
+    """
+    unit, frame = trend.kpi.unit, trend.frame[~trend.frame.is_partial].tail(12)
+    at_risk = frame.denominator.sum()
+    if trend.unavailable or trend.periods.kind != "month" or not at_risk:
+        return Words("A yearly rate takes whole months to be told from.")
+    monthly = frame.numerator.sum() / at_risk
+    yearly = 1 - (1 - monthly) ** 12
+    return Words(
+        f"Over the last {plural(len(frame), 'month')}, {unit.write(monthly)} a month: "
+        f"{unit.write(yearly)} in a year."
+    )
 
 
 def conventions(kpi: Kpi, ws: "Workspace", period: str, policy: str) -> "GT":

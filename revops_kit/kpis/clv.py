@@ -13,7 +13,7 @@ from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import Periods
 from revops_kit.tables import Policies, Tables
-from revops_kit.units import MONEY
+from revops_kit.units import MONEY, plural
 
 WEEKS_A_MONTH = 365.25 / 12 / 7
 
@@ -154,11 +154,24 @@ def of_contracts(group: pd.DataFrame, policies: Policies) -> Expected:
     spread = (staying.mrr_squared.sum() / active - arpa**2) / active / arpa**2
     # How the months move with alpha and beta, by central differences: the sum has no short form.
     slopes = np.array([_slope(model, name, horizon, discount) for name in ("alpha", "beta")])
+    notes = (*_beyond(model, int(group.months.max()), policies), *model.notes)
     if model.covariance is None or not np.isfinite(model.covariance).all():
-        return expected, np.nan, np.nan, model.notes
+        return expected, np.nan, np.nan, notes
     spread += slopes @ model.covariance @ slopes / months**2
     width = 1.959964 * expected * np.sqrt(max(spread, 0.0))
-    return expected, expected - width, expected + width, model.notes
+    return expected, expected - width, expected + width, notes
+
+
+def _beyond(model: Any, longest: int, policies: Policies) -> tuple[str, ...]:
+    """Say what share of the value lies beyond the longest tenure that anybody has had."""
+    if longest + 1 >= policies.horizon_months:
+        return ()
+    seen = model.discounted_lifetime(longest + 1, monthly(policies))
+    whole = model.discounted_lifetime(policies.horizon_months, monthly(policies))
+    return (
+        f"{1 - seen / whole:.0%} of it lies beyond the longest tenure seen, "
+        f"{plural(longest, 'month')}.",
+    )
 
 
 def _slope(model: Any, name: str, horizon: int, discount: float) -> float:
