@@ -218,6 +218,21 @@ def report(
     _report(ws, names or [], period, by, _settings(set_), into or ws.file.parent / "reports", jobs)
 
 
+@app.command()
+def snapshot(workspace: WorkspaceOption = Path("revops.toml")) -> None:
+    """Keep today's open deals and submitted forecasts.
+
+    A CRM overwrites what deals were expected to bring: kept every day or week, forecast accuracy
+    can be measured later. A second run replaces the day's first.
+
+    revops snapshot --workspace acme/revops.toml
+    """
+    from revops_kit import snapshots
+
+    ws = _open(workspace, "")
+    print(snapshots.keep(ws.tables, ws.file.parent, dt.date.today()))
+
+
 def main() -> None:
     """Run a command; an error is one sentence on stderr."""
     # SciPy's L-BFGS-B wakes a thread per core for systems of four equations, and waits for them.

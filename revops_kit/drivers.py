@@ -218,7 +218,8 @@ def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.D
     DataFrame
         The deal's key, owner, stage, amount, expected close and `age_days`.
     """
-    waiting = deals.open_at(ws.tables, within(ws, periods))
+    span = within(ws, periods)
+    waiting = deals.open_on(ws.tables, min(span.end, span.known_until), span)
     age = waiting.ends.delta(waiting.opened_at.cast("date"), unit="day")
     waiting = waiting.mutate(age_days=age)
     columns = [

@@ -4,10 +4,9 @@ A KPI says which rows count, in which period, and what each adds. Grouping, divi
 gaps and words are done here, for all of them, in one query.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -23,7 +22,7 @@ __all__ = [
     "Change",
     "Kpi",
     "LeftOut",
-    Result,
+    "Result",
     "Summary",
     "cost_per",
     "median",
@@ -78,6 +77,8 @@ class Kpi:
         The company's choices that it follows.
     looks_ahead
         Whether periods that have not begun have a figure too.
+    is_monthly
+        Whether it is counted by whole months, so that weeks have no figure.
     matures
         Whether a period's figure still grows when the period is over, as conversion does: then
         young periods are not compared with older ones.
@@ -100,6 +101,7 @@ class Kpi:
     also: Callable[[Tables], Mapping[str, tuple[str, ...]]] = lambda tables: {}
     policies: tuple[str, ...] = ()
     looks_ahead: bool = False
+    is_monthly: bool = False
     matures: bool = False
     left_out: Callable[[Tables, Periods], list[LeftOut]] = lambda tables, periods: []
     notes: Callable[[Tables], list[str]] = lambda tables: []
@@ -133,6 +135,12 @@ class Kpi:
                 f"give it another name in revops.toml."
             )
         tables = with_policies(ws.tables, policies).split(by)
+        for name in policies:
+            if name not in self.policies:
+                follows = ", ".join(self.policies) or "none"
+                raise RequestError(
+                    f"{self.name} does not follow the policy {name}, but: {follows}."
+                )
         periods = replace(periods, calendar=ws.calendar, as_of=tables.as_of)
         return self.count(tables, periods, by, ws.currency)
 
@@ -143,8 +151,10 @@ class Kpi:
         folded = pd.DataFrame(columns=[*keys, *COLUMNS])
         if not missing:
             rows = self.rows(tables, periods)
-            if by and column not in rows.columns:
-                missing = f"not available by {by}: not all that it counts has a {by}"
+            if self.is_monthly and periods.kind == "week":
+                missing = "not available by week: it is counted by whole months"
+            elif by and column not in rows.columns:
+                missing = f"not available by {by}: not all that it counts has `{by}`"
         if not missing:
             if by:
                 group = rows[column].cast("string").nullif("").fill_null(BLANK)
@@ -187,8 +197,8 @@ def with_policies(tables: Tables, changed: Mapping[str, Any]) -> Tables:
         policies = Policies(**(tables.policies.model_dump() | dict(changed)))
     except ValidationError as error:
         problem = error.errors()[0]
-        name, said = problem["loc"][0], problem["msg"]
-        known = re.findall(r"'(.*?)'", str(problem.get("ctx", {}).get("expected", "")))
+        name, said = str(problem["loc"][0]), problem["msg"]
+        known = get_args(Policies.model_fields[name].annotation)
         if not known:
             raise RequestError(f"The policy {name}: {said[0].lower()}{said[1:]}.") from None
         where = f"of the policy {name}"

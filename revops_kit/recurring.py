@@ -101,6 +101,23 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
     return one.drop("was", "is_now", "departs", "_left", "_joins", "_joined", "_rank")
 
 
+def handovers(tables: Tables, periods: Periods) -> ir.IntegerScalar:
+    """Count the subscriptions that start with a period, the day after another of the same customer.
+
+    By the definition the customer is gone at the edge between them, and back: the source should
+    end the old one on the day the new one starts.
+    """
+    running = paid(tables)
+    before = running.select(
+        _customer="customer", _day=(running.ended_on + ibis.interval(days=1)).cast("date")
+    ).distinct()
+    after = running.semi_join(
+        before, [running.customer == before._customer, running.started_on == before._day]
+    )
+    edges = [period.start for period in periods] + [periods.end]
+    return after.filter(after.started_on.isin(edges)).count()
+
+
 def _is_active(rows: ir.Table, moment: ir.DateValue) -> ir.BooleanValue:
     ended = rows.ended_on
     return (rows.started_on < moment) & (ended.isnull() | (ended >= moment))

@@ -213,16 +213,35 @@ class Result:
         for each in self.kpi.left_out(self.tables, self.periods):
             if count := int(each.count.to_pyarrow().as_py() or 0):
                 notes.append(f"{plural(count, each.noun)} {each.why}.")
-        used = {*self.kpi.needs, *(each.split(".")[0] for each in self.kpi.either)}
-        for name in sorted(used):
+        for name in self._used():
             source = self.tables.sources.get(name)
-            if isinstance(source, Source) and source.health.rejected:
+            if not isinstance(source, Source):
+                continue
+            if source.health.rejected:
                 count = plural(source.health.rejected, "row")
-                notes.append(f"{count} of {name} could not be read: `revops check` lists them.")
+                notes.append(f"{count} of {name} set aside: `revops check` lists them.")
+            newest, last = source.health.newest, self.periods.each[-1]
+            if newest and last.kind != "all" and newest < last.start and not self.kpi.looks_ahead:
+                notes.append(
+                    f"Nothing in {name} is later than {newest}: {last.label} may lack rows."
+                )
         for period in self.periods:
             if self.periods.is_partial(period):
                 notes.append(f"{period.label} is partial: known up to {self.as_of}.")
         return notes
+
+    def _used(self) -> list[str]:
+        """List the tables it is counted from: those it needs, else the first it can do with."""
+        either = dict.fromkeys(each.split(".")[0] for each in self.kpi.either)
+        there = [name for name in either if isinstance(self.tables.sources.get(name), Source)]
+        return [
+            *self.kpi.needs,
+            *(
+                name
+                for name in there[: None if self.kpi.needs else 1]
+                if name not in self.kpi.needs
+            ),
+        ]
 
     def headline(self) -> "Words":
         """Tell the last period in one sentence, with its interval and change."""
@@ -255,7 +274,7 @@ class Result:
             f"**{kpi.title}**: {kpi.question}",
             f"- Formula: {kpi.formula}",
             f"- Window: {window}, seen as of {self.as_of or 'today'}",
-            f"- Tables: {', '.join(kpi.needs)}" if kpi.needs else "",
+            f"- Tables: {', '.join(self._used())}" if self._used() else "",
             *(f"- Policy: {name} = {value}" for name, value in self.policy.items()),
             *(f"- {note}" for note in self.notes),
         ]

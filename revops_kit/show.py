@@ -6,6 +6,7 @@ Everything here returns HTML that a report keeps: no script, no style sheet of i
 import base64
 import datetime as dt
 import io
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -392,4 +393,6 @@ def _word(value: Any) -> str:
         return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)[:60]
+    return (
+        textwrap.shorten(str(value), 200, placeholder=" …") if len(str(value)) > 200 else str(value)
+    )

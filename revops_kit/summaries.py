@@ -80,7 +80,8 @@ def _ratio(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Dat
     )
     low, high = intervals.delta_ratio(*parts)
     value = fetched.numerator / fetched.denominator.replace(0, np.nan)
-    return fetched.assign(value=value, low=low, high=high)
+    # Parts are amounts of 0 and more, and so is what they come to.
+    return fetched.assign(value=value, low=np.maximum(low, 0.0), high=high)
 
 
 def _cost_per(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
@@ -88,19 +89,26 @@ def _cost_per(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.
     fewest, most = intervals.poisson(count)
     value = fetched.numerator / fetched.denominator.replace(0, np.nan)
     fewest = np.where(fewest > 0, fewest, np.nan)
+    if keys == ["period"]:
+        # A channel can be unpaid; a company that spent nothing has not booked its spend yet.
+        value = value.where(fetched.numerator != 0)
     spent = [
-        f"undefined: {top:,.0f} spent and nothing won by it" if not bottom and top else None
+        f"undefined: {top:,.0f} spent and nothing won by it"
+        if top and not bottom
+        else "no spend is booked"
+        if not top and keys == ["period"]
+        else None
         for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
     ]
     unpaid = [
-        "unpaid" if bottom and not top else None
+        "unpaid" if bottom and not top and keys != ["period"] else None
         for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
     ]
     return fetched.assign(
         value=value,
         n=count,
-        low=np.where(count > 0, fetched.numerator / np.where(most > 0, most, np.nan), np.nan),
-        high=np.where(count > 0, fetched.numerator / fewest, np.nan),
+        low=(fetched.numerator / np.where(most > 0, most, np.nan)).where(value.notna()),
+        high=(fetched.numerator / fewest).where(value.notna()),
         missing_because=spent,
         note=unpaid,
     )

@@ -150,6 +150,9 @@ class Tables:
             {"source", "channel"} if by.lower() in ("source", "channel") else {by.lower()}
         ):
             return replace(self, by=by.lower())
+        for source in self.sources.values():
+            if isinstance(source, RevopsError):
+                raise source  # the table that cannot be read may be the one that has it
         raise UnknownNameError("a column", by, columns, "to split by")
 
     def _seen(self, name: str) -> ir.Table:

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 from revops_kit.contracts import contract, names
 from revops_kit.errors import RevopsError, WorkspaceError, did_you_mean
 from revops_kit.periods import Calendar, parse_date
+from revops_kit.snapshots import put_back
 from revops_kit.sources import House, Source, TableSpec, open_source
 from revops_kit.sources.spec import Strict
 from revops_kit.tables import Policies, Tables
@@ -260,7 +261,7 @@ def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsEr
             )
         except RevopsError as error:
             opened[name] = error
-    return opened
+    return put_back(opened, file.parent, con)
 
 
 def _problem(error: Mapping[str, Any]) -> str:

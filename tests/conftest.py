@@ -1,9 +1,14 @@
 """Companies to count KPIs on: one made of chance, and the sample company."""
 
 import datetime as dt
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+# Small fits are far slower when linear algebra wakes a thread for each core; the command line
+# says so too. It is read when NumPy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pandas as pd
 import pytest

@@ -3,7 +3,7 @@
 import ibis.expr.types as ir
 
 from revops_kit import recurring
-from revops_kit.kpi import Kpi, proportion
+from revops_kit.kpi import Kpi, LeftOut, proportion
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
 from revops_kit.units import SHARE
@@ -60,6 +60,15 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     return counted.mutate(numerator=lost.cast("int32"), denominator=at_risk.cast("int32"))
 
 
+def handed_over(tables: Tables, periods: Periods) -> list[LeftOut]:
+    """Count the customers who are gone for an instant, by the letter."""
+    why = (
+        "at the edge of a period follows another that ended the day before: the customer counts "
+        "as gone and back. End the old one on the day the new one starts"
+    )
+    return [LeftOut(recurring.handovers(tables, periods), "subscription", why)]
+
+
 def choices(tables: Tables) -> list[str]:
     """Say who is a customer."""
     if tables.policies.grain == "subscription":
@@ -82,5 +91,6 @@ churn = Kpi(
     policies=("churn", "grain"),
     rows=rows,
     summary=proportion,
+    left_out=handed_over,
     notes=choices,
 )

@@ -82,6 +82,14 @@ def purchases(tables: Tables, periods: Periods) -> ir.Table:
     """Say how often, how lately and for how much each customer paid again."""
     paid = tables.payments
     paid = paid.filter(paid.amount > 0)
+    if tables.by in paid.columns:
+        # A customer is in one segment, that of the first payment.
+        order = [paid.paid_on, paid.amount, paid[tables.by]]
+        first = ibis.row_number().over(group_by="customer_id", order_by=order)
+        named = paid.mutate(_rank=first).filter(lambda each: each._rank == 0)
+        named = named.select(_key="customer_id", _by=tables.by)
+        paid = paid.drop(tables.by).left_join(named, paid.customer_id == named._key)
+        paid = paid.drop("_key").rename({tables.by: "_by"})
     keys = ["customer_id", "paid_on", *([tables.by] if tables.by in paid.columns else [])]
     # Several payments on one day are one purchase.
     days = paid.group_by(list(dict.fromkeys(keys))).aggregate(amount=paid.amount.sum())

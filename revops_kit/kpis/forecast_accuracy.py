@@ -1,6 +1,7 @@
 """Forecast accuracy: how near forecasts came to what was won."""
 
 import datetime as dt
+import re
 
 import ibis
 import ibis.expr.types as ir
@@ -10,8 +11,14 @@ import pandas as pd
 from revops_kit import deals
 from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import ONE_DAY, Period, Periods, containing
+from revops_kit.snapshots import KEPT_ON
 from revops_kit.tables import Policies, Tables, stack
 from revops_kit.units import SHARE
+
+# Forecast categories from the surest on: a cumulative forecast adds up all to its own.
+LADDER = ("commit", "mostlikely", "bestcase", "pipeline")
+# The day that is looked from, and the span that is forecast: first day in it, first day after.
+Moment = tuple[dt.date, dt.date, dt.date]
 
 
 def rows(tables: Tables, periods: Periods) -> ir.Table:
@@ -20,9 +27,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     Parameters
     ----------
     tables
-        Needs `opportunities`, and `forecasts` as they were submitted or `stage_changes` to
-        rebuild them from. Today's opportunities say what deals became, not what was expected:
-        a forecast rebuilt from them would be hindsight, and is refused.
+        Needs `opportunities`, and `forecasts` as they were submitted, or `stage_changes` –
+        snapshots make some – to rebuild them from. Today's opportunities say what deals became,
+        not what was expected: a forecast rebuilt from them would be hindsight, and is refused.
     periods
         Months count in the period they lie in; months not over are left out.
 
@@ -48,7 +55,10 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> both.forecast.sum().to_pyarrow().as_py(), both.actual.sum().to_pyarrow().as_py()
     (950.0, 1000.0)
     """
-    expected = submitted(tables) if tables.has("forecasts") else rebuilt(tables, periods)
+    if tables.has("forecasts"):
+        expected = submitted(tables)
+    else:
+        expected = rebuilt(tables, at_lead(tables, periods))
     won = deals.won(tables)
     won = won.mutate(month=_month(won.closed_at), forecast=ibis.null("float64"), actual=won.amount)
     expected = expected.mutate(actual=ibis.null("float64"))
@@ -58,59 +68,119 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
 
 def submitted(tables: Tables) -> ir.Table:
     """Pick each month's forecast as it stood at the lead time, by owner and category."""
-    made = tables.forecasts
-    made = made.mutate(month=_month(made.month))
+    made = of_policy(tables)
     lead = ibis.interval(days=tables.policies.forecast_lead_days)
     made = made.filter(made.made_on <= (made.month - lead).cast("date"))
-    if tables.has("forecasts", "category"):
-        category = made.category.lower()
-        made = made.filter(category.isnull() | (category == tables.policies.forecast_category))
+    return latest(tables, made).mutate(forecast=lambda each: each.amount)
+
+
+def of_policy(tables: Tables) -> ir.Table:
+    """Pick the submitted forecasts of the policy's category, and those without one."""
+    made = tables.forecasts
+    made = made.mutate(month=_month(made.month))
+    if not tables.has("forecasts", "category"):
+        return made
+    is_of_policy = written(made.category) == _key(tables.policies.forecast_category)
+    return made.filter(made.category.isnull() | is_of_policy)
+
+
+def latest(tables: Tables, made: ir.Table, *seen: str) -> ir.Table:
+    """Keep the newest forecast of each month, owner and category (and column in `seen`)."""
     by = [tables.by] if tables.by in made.columns else []
-    series = ibis.window(group_by=list(dict.fromkeys(["month", "owner", "category", *by])))
-    made = made.mutate(_latest=made.made_on.max().over(series))
-    made = made.filter(made.made_on == made._latest).drop("_latest")
-    return made.mutate(forecast=made.amount)
+    keys = list(dict.fromkeys(["month", "owner", "category", *by, *seen]))
+    made = made.mutate(_latest=made.made_on.max().over(ibis.window(group_by=keys)))
+    return made.filter(made.made_on == made._latest).drop("_latest")
 
 
-def rebuilt(tables: Tables, periods: Periods) -> ir.Table:
-    """Rebuild each month's forecast from what stage changes said at the lead time.
+def rebuilt(tables: Tables, moments: list[Moment]) -> ir.Table:
+    """Rebuild forecasts from what stage changes, or snapshots, said at moments.
 
-    A deal then open and expected in the month counts whole where its forecast category was the
-    policy's; without categories, by the share of earlier deals in its stage that were won.
+    A deal then open and expected in the span forecast counts whole where its forecast category
+    was the policy's, or a surer one; without categories, by the share of earlier deals in its
+    stage that were won.
     """
-    lead = dt.timedelta(days=tables.policies.forecast_lead_days)
-    # A month is forecast from the end of the day before it begins, or earlier by the lead time.
-    days = [(month.start - lead, month.start) for month in _months(periods)]
-    schema = ibis.schema({"ends": "date", "month": "date"})
-    moments = ibis.memtable(days, schema=schema)
-    waiting = tables.opportunities.cross_join(moments)
+    waiting = standing(tables, moments)
+    if tables.has("stage_changes", "forecast_category"):
+        counted = surer(tables.policies.forecast_category)
+        is_counted = written(waiting.forecast_category).isin(counted)
+        return waiting.filter(is_counted).mutate(forecast=waiting.amount)
+    if not tables.has("stage_changes", "stage"):
+        # Nothing says what a deal was worth: no forecast, rather than one of nothing.
+        return waiting.mutate(forecast=ibis.null("float64"))
+    chance = _chances(tables, sorted({day for day, _, _ in moments}))
+    weighed = waiting.left_join(
+        chance, [waiting.stage == chance._stage, waiting.day == chance._until]
+    )
+    share = weighed._share.fill_null(0.0)
+    return weighed.mutate(forecast=weighed.amount * share).drop("_stage", "_until", "_share")
+
+
+def standing(tables: Tables, moments: list[Moment]) -> ir.Table:
+    """Pick the deals that were open at moments and expected in a span, as they then stood.
+
+    Returns
+    -------
+    Table, one row per deal and moment
+        The columns of `opportunities`, with `day` (the moment: when it begins), and `month` and
+        `until` (first day of the span forecast, and the first after it).
+    """
+    # A snapshot made in the morning shows the day that begins; of changes, those before count.
+    later = ONE_DAY if is_from_snapshots(tables) else dt.timedelta()
+    schema = ibis.schema({"day": "date", "ends": "date", "month": "date", "until": "date"})
+    seen = [(day, day + later, start, until) for day, start, until in moments]
+    waiting = tables.opportunities.cross_join(ibis.memtable(seen, schema=schema))
     closed, opened = waiting.closed_at.cast("date"), waiting.opened_at.cast("date")
-    running = (waiting.outcome == "open") | (closed >= waiting.ends)
+    running = (waiting.outcome == "open") | (closed >= waiting.day)
     waiting = waiting.filter(running & (opened.isnull() | (opened < waiting.ends)))
     waiting = waiting.mutate(
-        period=waiting.month,
+        period=waiting.ends,
         amount=ibis.null("float64"),
         expected_close=ibis.null("date"),
         forecast_category=ibis.null("string"),
         stage=ibis.null("string"),
     )
+    # The state is that of the day, whichever spans are forecast on it.
     waiting = deals.as_they_stood(tables, waiting)
-    waiting = waiting.filter(_month(waiting.expected_close) == waiting.month)
-    if tables.has("stage_changes", "forecast_category"):
-        is_counted = waiting.forecast_category.lower() == tables.policies.forecast_category
-        return waiting.filter(is_counted).mutate(forecast=waiting.amount).drop("period")
-    chance = _chances(tables, moments)
-    weighed = waiting.left_join(
-        chance, [waiting.stage == chance._stage, waiting.ends == chance._until]
-    )
-    share = weighed._share.fill_null(0.0)
-    return weighed.mutate(forecast=weighed.amount * share).drop(
-        "period", "_stage", "_until", "_share"
-    )
+    expected = waiting.expected_close.cast("date")
+    waiting = waiting.filter((expected >= waiting.month) & (expected < waiting.until))
+    return waiting.drop("period", "ends")
 
 
-def _chances(tables: Tables, moments: ir.Table) -> ir.Table:
-    """Say what share of the deals decided before each moment, and once in a stage, was won."""
+def at_lead(tables: Tables, periods: Periods) -> list[Moment]:
+    """List the days that months are forecast from: their start, or earlier by the lead time."""
+    lead = dt.timedelta(days=tables.policies.forecast_lead_days)
+    return [(month.start - lead, month.start, month.end) for month in _months(periods)]
+
+
+def is_from_snapshots(tables: Tables) -> bool:
+    """Tell whether `stage_changes` were made of snapshots, which say when each was kept."""
+    return tables.has("stage_changes", KEPT_ON)
+
+
+def written(category: ir.StringValue) -> ir.StringValue:
+    """Write a forecast category the one way that all spellings share: Best Case as bestcase."""
+    return category.lower().replace(" ", "").replace("_", "").replace("-", "")
+
+
+def surer(category: str) -> tuple[str, ...]:
+    """List the categories that a forecast of one adds up: commit counts in best case.
+
+    Examples
+    --------
+    >>> surer("best_case"), surer("upside")
+    (('commit', 'mostlikely', 'bestcase'), ('upside',))
+    """
+    key = _key(category)
+    return LADDER[: LADDER.index(key) + 1] if key in LADDER else (key,)
+
+
+def _key(category: str) -> str:
+    return re.sub(r"[ _-]", "", category.lower())
+
+
+def _chances(tables: Tables, days: list[dt.date]) -> ir.Table:
+    """Say what share of the deals decided before each day, and once in a stage, was won."""
+    moments = ibis.memtable([(day,) for day in days], schema=ibis.schema({"ends": "date"}))
     visited = tables.stage_changes.select("opportunity_id", "stage").distinct()
     ended = deals.decided(tables).select(_deal="opportunity_id", _how="outcome", _on="closed_at")
     known = visited.inner_join(ended, visited.opportunity_id == ended._deal).cross_join(moments)
@@ -186,13 +256,16 @@ def source(tables: Tables) -> list[str]:
     notes = ["Months that nobody forecast, and months not over, are left out."]
     if tables.has("forecasts"):
         which = f", category {category}" if tables.has("forecasts", "category") else ""
+        if tables.has("forecasts", KEPT_ON):
+            notes.append("Submitted forecasts overwritten since are put back from snapshots.")
         return [f"Forecasts as submitted, as they stood {when}{which}.", *notes]
+    made_of = "snapshots" if is_from_snapshots(tables) else "stage changes"
     how = (
-        f"category {category}"
+        f"category {category}{' and surer ones' if len(surer(category)) > 1 else ''}"
         if tables.has("stage_changes", "forecast_category")
         else ("each deal by the share of earlier deals in its stage that were won")
     )
-    return [f"Forecasts rebuilt from stage changes, as they stood {when}: {how}.", *notes]
+    return [f"Forecasts rebuilt from {made_of}, as they stood {when}: {how}.", *notes]
 
 
 def _month(day: ir.Value) -> ir.DateValue:
@@ -228,6 +301,7 @@ forecast_accuracy = Kpi(
     either=("forecasts.amount", "stage_changes.expected_close"),
     policies=("forecast_category", "forecast_lead_days"),
     rows=rows,
+    is_monthly=True,
     summary=Summary(fold, accuracy, parts=("forecast", "actual")),
     left_out=unplaced,
     notes=source,

@@ -17,6 +17,7 @@ forecast_bias = Kpi(
     either=("forecasts.amount", "stage_changes.expected_close"),
     policies=("forecast_category", "forecast_lead_days"),
     rows=rows,
+    is_monthly=True,
     summary=Summary(
         fold,
         bias,

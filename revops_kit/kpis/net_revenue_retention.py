@@ -4,7 +4,7 @@ import ibis.expr.types as ir
 
 from revops_kit import recurring
 from revops_kit.kpi import Kpi, ratio
-from revops_kit.kpis.churn import choices
+from revops_kit.kpis.churn import choices, handed_over
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
 from revops_kit.units import SHARE
@@ -51,5 +51,6 @@ net_revenue_retention = Kpi(
     policies=("grain",),
     rows=rows,
     summary=ratio,
+    left_out=handed_over,
     notes=choices,
 )

@@ -120,6 +120,7 @@ pipeline_coverage = Kpi(
     rows=rows,
     summary=Summary(fold, coverage),
     looks_ahead=True,
+    is_monthly=True,
     left_out=undated,
     notes=hindsight,
 )

@@ -4,7 +4,7 @@ import ibis.expr.types as ir
 
 from revops_kit import recurring
 from revops_kit.kpi import Kpi, ratio
-from revops_kit.kpis.churn import choices
+from revops_kit.kpis.churn import choices, handed_over
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
 from revops_kit.units import RATIO
@@ -55,5 +55,6 @@ quick_ratio = Kpi(
     policies=("grain", "reactivation"),
     rows=rows,
     summary=ratio,
+    left_out=handed_over,
     notes=choices,
 )

@@ -202,9 +202,22 @@ def _make(
         title, headline = report.title, report.headline_text
     except RevopsError as failure:
         error = str(failure)
+        _without_paths(output)
     except OSError as failure:
         error = f"Its report could not be written ({failure.strerror})."
     return _Made(time.perf_counter() - started, title, headline, error)
+
+
+def _without_paths(notebook: Path) -> None:
+    """Take the paths of this machine out of a notebook that failed, as out of one that did not."""
+    import nbformat
+
+    if not notebook.exists():
+        return
+    failed = nbformat.read(notebook, as_version=4)
+    for path in ("input_path", "output_path"):
+        failed.metadata.get("papermill", {}).pop(path, None)
+    nbformat.write(failed, notebook)
 
 
 def _put(name: str, made: _Made, stage: Path, into: Path) -> Outcome:

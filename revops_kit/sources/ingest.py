@@ -45,6 +45,10 @@ ABOUT_SQL = (
 )
 
 
+# Values of these are customers', and stay out of what is told.
+PERSONAL = ("email", "name", "company", "domain")
+
+
 @dataclass
 class Sieve:
     """Which rows of a source are left out, and why."""
@@ -150,7 +154,8 @@ def convert(
         if name.lower() not in columns and not spec.says_unavailable(name.lower()):
             converted = values.to_text(frame[name])
             columns[name.lower()] = converted.values
-            if converted.rejected:
+            # A column that a contract's one is read from has been told of already.
+            if converted.rejected and name not in {how.column for how in origin.values()}:
                 errors = sieve.lines[list(converted.rejected)]
                 sieve.tell("unmatched", name, errors, "is a spreadsheet error, taken for blank")
     _convert_currencies(columns, signs, house, sieve)
@@ -162,7 +167,7 @@ def convert(
         # A CRM writes the expected day into the close date of a deal that is still open.
         columns["closed_at"] = columns["closed_at"].mask(columns["outcome"] == "open")
     for name, lookup in spec.lookups.items():
-        _look_up(name, lookup, columns, house, sieve, table.name)
+        _look_up(name, lookup, columns, house, sieve, table)
     kept = ~sieve.out
     arrow = _as_arrow(table, {name: each[kept] for name, each in columns.items()})
     rejected = int(sieve.out.sum()) + len(raw.rejects)
@@ -402,11 +407,13 @@ def _look_up(
     columns: dict[str, pd.Series],
     house: House,
     sieve: Sieve,
-    table: str,
+    table: TableContract,
 ) -> None:
     """Add the columns of a file of the company's own, and report what it does not know."""
+    if name not in columns and name.lower() in columns:
+        name = name.lower()
     if name not in columns:
-        raise UnknownNameError("a column", name, columns, f"in {table}")
+        raise UnknownNameError("a column", name, columns, f"in {table.name}")
     raw = read(house.folder, lookup.file, lookup)
     file = Path(lookup.file).name
     if lookup.key not in raw.frame:
@@ -417,7 +424,11 @@ def _look_up(
         raise ContractError(f"{file}: column {lookup.key!r} repeats values; a lookup needs a key.")
     text = text.set_index(lookup.key)
     for more in text.columns:
-        if more.lower() not in columns:
+        if more.lower() in table.columns:
+            # It would pass for a column of the contract, unchecked.
+            said = f"column {more!r} of {file} is not added: {table.name} has one of that name"
+            sieve.tell("note", None, np.array([], dtype=int), said)
+        elif more.lower() not in columns:
             columns[more.lower()] = columns[name].map(text[more]).astype(object)
     written = columns[name].fillna("")
     strange = (written != "").to_numpy() & ~written.isin(text.index).to_numpy() & ~sieve.out
@@ -425,13 +436,11 @@ def _look_up(
         rows = np.flatnonzero(strange)
         missing = sorted(set(written[strange]))
         near = did_you_mean(missing[0], text.index)
-        named = ", ".join(repr(each) for each in missing[:3])
-        sieve.tell(
-            "unmatched",
-            name,
-            sieve.lines[rows],
-            f"{named} is not in {file}.{near}",
-        )
+        named = f"{', '.join(repr(each) for each in missing[:3])} is not in {file}.{near}"
+        if name in PERSONAL:
+            verb = "is" if len(missing) == 1 else "are"
+            named = f"{plural(len(missing), 'value')} {verb} not in {file}"
+        sieve.tell("unmatched", name, sieve.lines[rows], named)
 
 
 def _as_arrow(table: TableContract, columns: dict[str, pd.Series]) -> pa.Table:

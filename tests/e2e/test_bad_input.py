@@ -167,7 +167,7 @@ def test_rows_that_break_the_contract_are_left_out_with_their_lines(workspace, r
     }
     said = revops(folder, "kpi", "win_rate", *ALL, "--format", "json").json
     assert (said["rows"][0]["numerator"], said["rows"][0]["denominator"]) == (2, 3)
-    assert "8 rows of opportunities could not be read: `revops check` lists them." in said["notes"]
+    assert "8 rows of opportunities set aside: `revops check` lists them." in said["notes"]
     shown = revops(folder, "check").out
     assert "Rejected rows are in no figure" in shown
     assert SECRET not in shown
