@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from revops_kit import charts
+from revops_kit import charts, journeys, samples
 from revops_kit.charts import page
 from revops_kit.errors import ReportError, RequestError
 from revops_kit.units import COUNT, MONEY, SHARE, Unit
@@ -242,6 +242,53 @@ def test_funnel_shares_are_of_the_step_before_and_of_the_first():
 
 def steps(*written) -> pd.DataFrame:
     return pd.DataFrame(written, columns=["step", "amount", "kind"])
+
+
+def followed(by="", regions=("A",), as_of="2026-02-10"):
+    """Follow, in each region, a deal won on day 10, one open since 15, one lost on day 20."""
+    columns = ("outcome", "opened_at", "closed_at")
+    deals = [
+        ("won", "2026-01-01", "2026-01-11"),
+        ("open", "2026-01-26", None),
+        ("lost", "2026-01-01", "2026-01-21"),
+    ]
+    made = [
+        {
+            "opportunity_id": f"{region}{key}",
+            "region": region,
+            **dict(zip(columns, deal, strict=True)),
+        }
+        for region in regions
+        for key, deal in enumerate(deals)
+    ]
+    return journeys.incidence(samples.workspace({"opportunities": made}, as_of=as_of), "all", by)
+
+
+def test_incidence_draws_both_ends_in_steps_from_nothing():
+    chart = charts.incidence(followed())
+    axes = chart.figure.axes[0]
+    assert drawn(axes, "won") == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3])
+    assert drawn(axes, "lost") == pytest.approx([0, 0, 0, 2 / 3])
+    assert {line.get_drawstyle() for line in axes.lines} == {"steps-post"}
+    assert axes.lines[0].get_xdata().tolist() == [0, 10, 15, 20]
+    assert {"won\n33.3\u202f%", "lost\n66.7\u202f%"} <= {text.get_text() for text in axes.texts}
+    assert "1 deal still open" in words(chart)
+    assert chart.alt == (
+        "From start to decision, 3 deals: won 33.3\u202f% by day 20; lost 66.7\u202f% by day 20."
+    )
+
+
+def test_incidence_by_segment_shows_the_largest_and_counts_the_rest():
+    chart = charts.incidence(followed("region", HOSTILE[1:]))
+    assert chart.data["region"].nunique() == len(chart.figure.axes[0].lines) == 4
+    assert "3 smaller segments (n 9) not shown." in words(chart)
+    assert chart.png()
+
+
+def test_incidence_that_is_not_available_says_what_it_needs():
+    chart = charts.incidence(followed(as_of=None))
+    assert "Not available: no last day is known" in words(chart)
+    assert chart.data.empty
 
 
 def test_bridge_hangs_each_change_where_the_last_one_stopped():

@@ -2,7 +2,7 @@
 
     trend       how did it move?        breakdown   where does it differ?
     funnel      where do they drop out? bridge      what changed it?
-    cohorts     who stays?
+    cohorts     who stays?              incidence   how long does it take, and does it happen?
 
 Each takes a Result or a small frame and returns a `Chart`: the picture, its words, its numbers.
 """
@@ -11,7 +11,8 @@ from revops_kit.charts.breakdown import breakdown
 from revops_kit.charts.bridge import bridge
 from revops_kit.charts.cohorts import cohorts
 from revops_kit.charts.funnel import funnel
+from revops_kit.charts.incidence import incidence
 from revops_kit.charts.page import Chart
 from revops_kit.charts.trend import trend
 
-__all__ = ["Chart", "breakdown", "bridge", "cohorts", "funnel", "trend"]
+__all__ = ["Chart", "breakdown", "bridge", "cohorts", "funnel", "incidence", "trend"]

@@ -105,7 +105,7 @@ def _draw_together(
         ends.append((places.iloc[-1], target, [f"target {write(target)}"], GREY))
     scale.apply_to(axes.yaxis)
     _mark_periods(axes, places, _every(len(places)))
-    _name_ends(axes, ends)
+    name_ends(axes, ends)
 
 
 def _draw_panels(
@@ -184,7 +184,7 @@ def _last_value(line: pd.DataFrame, write: Callable[[float], str]) -> str:
     return write(last["value"]) + early + state
 
 
-def _name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> None:
+def name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> None:
     """Write names and values right of the lines, moved apart where they would overlap."""
     low, high = axes.get_ylim()
     wanted = np.array([(value - low) / (high - low) for _, value, _, _ in ends])
