@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -12,8 +13,8 @@ import pandas as pd
 
 from revops_kit.periods import Period, Periods
 from revops_kit.sources import Source
-from revops_kit.stats import control
-from revops_kit.summaries import COLUMNS
+from revops_kit.stats import control, intervals
+from revops_kit.summaries import COLUMNS, proportion
 from revops_kit.tables import BLANK, Tables
 from revops_kit.units import SHARE, plural
 
@@ -203,6 +204,36 @@ class Result:
                 lambda value: self.kpi.unit.write(min(max(value, floor), ceiling), self.currency),
             )
         )
+
+    def differing(self, level: float = 0.05) -> dict[str, str]:
+        """Find the segments whose share differs from that of all others together.
+
+        Each is held against the rest by a two-sided test of two proportions; as many tests find
+        something by chance, Benjamini and Hochberg's procedure keeps the share of false finds
+        below `level` (Journal of the Royal Statistical Society B 57 (1995), 289-300).
+
+        Returns
+        -------
+        dict
+            Segment → "above the rest" or "below the rest"; empty for figures that are no shares
+            of things counted, and for several periods.
+        """
+        frame = self.frame
+        if not self.by or len(self.periods) > 1 or self.kpi.summary is not proportion:
+            return {}
+        hits, trials = frame.numerator.to_numpy(), frame.denominator.to_numpy()
+        others = trials.sum() - trials
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = hits / trials - (hits.sum() - hits) / others
+            pooled = hits.sum() / trials.sum()
+            z = difference / np.sqrt(pooled * (1 - pooled) * (1 / trials + 1 / others))
+        p = np.array([2 * NormalDist().cdf(-abs(each)) if each == each else np.nan for each in z])
+        found = intervals.benjamini_hochberg(p) < level
+        return {
+            name: "above the rest" if above > 0 else "below the rest"
+            for name, above, is_found in zip(frame[self.by], difference, found, strict=True)
+            if is_found
+        }
 
     @cached_property
     def notes(self) -> list[str]:

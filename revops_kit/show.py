@@ -212,6 +212,8 @@ def table(result: Result) -> "GT":
     shown[result.kpi.counts] = [f"{n:,}" for n in frame.n]
     words = frame.missing_because.fillna(frame.note).fillna("")
     words = words.where(~frame.is_partial | (words != ""), "partial")
+    if differing := result.differing():
+        words = words.where(words != "", frame[result.by].map(differing).fillna(""))
     if (words != "").any():
         shown["note"] = words
     return plain(shown, right=[result.kpi.title, "95 % interval", result.kpi.counts])

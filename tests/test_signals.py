@@ -85,3 +85,37 @@ def test_cards_say_better_or_worse_in_words_only_where_it_is_clear():
     calm = show.cards([trend(10, 12, 11, 9, 10, 11, 12)]).markup
     assert 'class="change flat"' in calm
     assert "within natural variation" in calm
+
+
+def leads(**segments):
+    return [
+        {
+            "lead_id": f"{source}{at}",
+            "created_at": "2026-09-01",
+            "source": source,
+            "converted_at": "2026-09-09" if at < won else None,
+        }
+        for source, (won, count) in segments.items()
+        for at in range(count)
+    ]
+
+
+def test_segments_that_differ_from_the_rest_are_named_after_correction():
+    made = leads(fair=(60, 100), search=(30, 100), social=(28, 100), mail=(33, 100))
+    result = rk.kpis.conversion_rate(samples.workspace({"leads": made}), "2026-09", by="source")
+    # fair: .60 against 91/300, z = 5.28; social: .28 against 123/300, z = −2.31, p = .021 and
+    # .042 after correction; search: .30 against 121/300, p = .066; mail: .33 against 118/300.
+    assert result.differing() == {"fair": "above the rest", "social": "below the rest"}
+    assert "above the rest" in show.table(result).as_raw_html()
+
+
+def test_one_segment_of_many_is_not_found_by_chance():
+    alike = {f"s{at}": (10 + at % 3, 50) for at in range(12)}
+    result = rk.kpis.conversion_rate(
+        samples.workspace({"leads": leads(**alike)}), "2026-09", by="source"
+    )
+    assert result.differing() == {}
+
+
+def test_money_has_no_such_test():
+    assert trend(10, 12).differing() == {}
