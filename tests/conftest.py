@@ -45,6 +45,18 @@ def by_chance():
 
 
 @pytest.fixture(scope="session")
+def rows_by_chance():
+    """Make the tables of a company from a seed."""
+    return lambda seed: company(Random(seed))
+
+
+@pytest.fixture(scope="session")
+def ws_by_chance():
+    """Make a company from a seed."""
+    return lambda seed: samples.workspace(company(Random(seed)), as_of=AS_OF)
+
+
+@pytest.fixture(scope="session")
 def sample():
     sources = rk.open(ROOT / "revops.toml").tables.sources
     frames = {name: source.table.to_pandas() for name, source in sources.items()}

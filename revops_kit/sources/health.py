@@ -18,7 +18,8 @@ class Problem:
     Attributes
     ----------
     kind
-        ragged, unreadable, missing, invalid, duplicate, currency, empty, future, unmatched or note.
+        ragged, unreadable, missing, invalid, duplicate, currency, empty, future, order, unmatched
+        or note.
     lines
         The first of their lines in the source, counted from 1; empty for a table of an engine.
     message
@@ -33,7 +34,7 @@ class Problem:
 
 
 # These are told, but leave the table whole.
-HARMLESS = ("note", "unmatched", "future")
+HARMLESS = ("note", "unmatched", "future", "order")
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ def convert(
         _suspect_currencies(table.name, columns, house, sieve)
     _check(table, columns, sieve)
     _check_keys(table, columns, sieve)
+    _check_order(table, columns, sieve)
     if "outcome" in columns and "closed_at" in columns:
         # A CRM writes the expected day into the close date of a deal that is still open.
         columns["closed_at"] = columns["closed_at"].mask(columns["outcome"] == "open")
@@ -399,6 +400,21 @@ def _check_keys(table: TableContract, columns: dict[str, pd.Series], sieve: Siev
         rest[(again & ~same).to_numpy()],
         "repeats the key of an earlier row with other values: the earlier one counts",
     )
+
+
+def _check_order(table: TableContract, columns: dict[str, pd.Series], sieve: Sieve) -> None:
+    """Tell of rows that end before they begin; they are kept, for KPIs to leave out."""
+    begins = [each.name for each in table.columns.values() if each.born and each.name in columns]
+    ends = [each.name for each in table.columns.values() if each.ends and each.name in columns]
+    for name in ends:
+        if begins:
+            first, last = columns[begins[0]].dt.normalize(), columns[name].dt.normalize()
+            wrong = (last < first).fillna(False).to_numpy(dtype=bool) & ~sieve.out
+            if "outcome" in columns and name == "closed_at":
+                wrong &= (columns["outcome"] != "open").to_numpy(dtype=bool)
+            if wrong.any():
+                said = f"lies before {begins[0]}: no length can be told"
+                sieve.tell("order", name, sieve.lines[np.flatnonzero(wrong)], said)
 
 
 def _look_up(

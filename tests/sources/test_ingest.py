@@ -7,8 +7,10 @@ from textwrap import dedent
 import pandas as pd
 import pytest
 
+from revops_kit.contracts import contract
 from revops_kit.errors import ContractError, UnknownNameError, WorkspaceError
-from revops_kit.sources import Source
+from revops_kit.sources import House, Source, TableSpec
+from revops_kit.sources.ingest import from_file
 from revops_kit.workspace import open_workspace
 
 COMPANY = '[company]\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\n'
@@ -409,3 +411,18 @@ def test_every_kind_of_file_gives_the_same_table(tmp_path, name, write):
     ]
     assert (made.health.rows, made.health.rejected) == (3, 0)
     assert made.health.newest == dt.date(2026, 2, 28)
+
+
+def test_row_that_ends_before_it_begins_is_told_and_kept(tmp_path):
+    (tmp_path / "subscriptions.csv").write_text(
+        "subscription_id,customer_id,started_on,ended_on,mrr\n"
+        "1,A,2026-01-01,2026-03-31,10\n2,B,2026-02-01,2026-01-15,20\n",
+        "utf-8",
+    )
+    spec = TableSpec(file="subscriptions.csv")
+    rows, health = from_file(contract("subscriptions"), spec, House(tmp_path, "UTC", "USD"))
+    assert len(rows) == 2
+    assert not health.is_broken
+    (problem,) = [each for each in health.problems if each.kind == "order"]
+    assert problem.lines == (3,)
+    assert "column 'ended_on' lies before started_on" in problem.message
