@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -14,15 +14,15 @@ from revops_kit.contracts import Column, TableContract
 from revops_kit.errors import (
     ContractError,
     SourceError,
-    UnknownNameError,
     WorkspaceError,
-    did_you_mean,
 )
 from revops_kit.sources import dates, files, money, values
 from revops_kit.sources.files import RawTable
 from revops_kit.sources.health import LINES_SHOWN, Health, Problem, where_at
+from revops_kit.sources.lookups import look_up, read
 from revops_kit.sources.mapping import origins
-from revops_kit.sources.spec import ColumnSpec, House, Lookup, Reading, TableSpec
+from revops_kit.sources.sieve import Sieve
+from revops_kit.sources.spec import ColumnSpec, House, TableSpec
 from revops_kit.units import plural
 
 ARROW = {
@@ -45,36 +45,6 @@ ABOUT_SQL = (
 )
 
 
-# Values of these are customers', and stay out of what is told.
-PERSONAL = ("email", "name", "company", "domain")
-
-
-@dataclass
-class Sieve:
-    """Which rows of a source are left out, and why."""
-
-    file: str
-    lines: np.ndarray
-    out: np.ndarray = field(init=False)
-    problems: list[Problem] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.out = np.zeros(len(self.lines), dtype=bool)
-
-    def reject(self, kind: str, column: str | None, rows: np.ndarray, reason: str) -> None:
-        """Leave out the rows at some positions."""
-        if len(rows):
-            self.out[rows] = True
-            self.tell(kind, column, self.lines[rows], reason)
-
-    def tell(self, kind: str, column: str | None, lines: np.ndarray, reason: str) -> None:
-        """Report lines without leaving them out."""
-        lines = sorted(int(line) for line in lines)
-        named = f"column {column!r} " if column else ""
-        message = f"{where_at(self.file, lines)}: {named}{reason}"
-        self.problems.append(Problem(kind, column, len(lines), tuple(lines[:LINES_SHOWN]), message))
-
-
 def from_file(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.Table, Health]:
     """Read a file into a table of the contract.
 
@@ -93,17 +63,6 @@ def from_file(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.T
         When a column that the table cannot do without is missing, or undecidable.
     """
     return convert(table, spec, house, read(house.folder, spec.file, spec), Path(spec.file).name)
-
-
-def read(folder: Path, file: str, how: Reading) -> RawTable:
-    """Read a file of the workspace as it is."""
-    return files.read(
-        folder / file,
-        encoding=how.encoding,
-        separator=how.separator,
-        sheet=how.sheet,
-        skip_rows=how.skip_rows,
-    )
 
 
 def from_query(table: TableContract, spec: TableSpec, house: House) -> tuple[pa.Table, Health]:
@@ -168,7 +127,7 @@ def convert(
         # A CRM writes the expected day into the close date of a deal that is still open.
         columns["closed_at"] = columns["closed_at"].mask(columns["outcome"] == "open")
     for name, lookup in spec.lookups.items():
-        _look_up(name, lookup, columns, house, sieve, table)
+        look_up(name, lookup, columns, house, sieve, table)
     kept = ~sieve.out
     arrow = _as_arrow(table, {name: each[kept] for name, each in columns.items()})
     rejected = int(sieve.out.sum()) + len(raw.rejects)
@@ -415,48 +374,6 @@ def _check_order(table: TableContract, columns: dict[str, pd.Series], sieve: Sie
             if wrong.any():
                 said = f"lies before {begins[0]}: no length can be told"
                 sieve.tell("order", name, sieve.lines[np.flatnonzero(wrong)], said)
-
-
-def _look_up(
-    name: str,
-    lookup: Lookup,
-    columns: dict[str, pd.Series],
-    house: House,
-    sieve: Sieve,
-    table: TableContract,
-) -> None:
-    """Add the columns of a file of the company's own, and report what it does not know."""
-    if name not in columns and name.lower() in columns:
-        name = name.lower()
-    if name not in columns:
-        raise UnknownNameError("a column", name, columns, f"in {table.name}")
-    raw = read(house.folder, lookup.file, lookup)
-    file = Path(lookup.file).name
-    if lookup.key not in raw.frame:
-        raise UnknownNameError("a column", lookup.key, raw.frame.columns, f"in {file}")
-    text = raw.frame.apply(lambda each: values.to_text(each).values)
-    text = text.dropna(subset=[lookup.key])
-    if text[lookup.key].duplicated().any():
-        raise ContractError(f"{file}: column {lookup.key!r} repeats values; a lookup needs a key.")
-    text = text.set_index(lookup.key)
-    for more in text.columns:
-        if more.lower() in table.columns:
-            # It would pass for a column of the contract, unchecked.
-            said = f"column {more!r} of {file} is not added: {table.name} has one of that name"
-            sieve.tell("note", None, np.array([], dtype=int), said)
-        elif more.lower() not in columns:
-            columns[more.lower()] = columns[name].map(text[more]).astype(object)
-    written = columns[name].fillna("")
-    strange = (written != "").to_numpy() & ~written.isin(text.index).to_numpy() & ~sieve.out
-    if strange.any():
-        rows = np.flatnonzero(strange)
-        missing = sorted(set(written[strange]))
-        near = did_you_mean(missing[0], text.index)
-        named = f"{', '.join(repr(each) for each in missing[:3])} is not in {file}.{near}"
-        if name in PERSONAL:
-            verb = "is" if len(missing) == 1 else "are"
-            named = f"{plural(len(missing), 'value')} {verb} not in {file}"
-        sieve.tell("unmatched", name, sieve.lines[rows], named)
 
 
 def _as_arrow(table: TableContract, columns: dict[str, pd.Series]) -> pa.Table:
