@@ -79,6 +79,9 @@ class Kpi:
         Whether periods that have not begun have a figure too.
     is_monthly
         Whether it is counted by whole months, so that weeks have no figure.
+    is_cumulative
+        Whether each period counts all history up to its end: neighbours then share most of what
+        they count, and neither an interval nor a process chart can tell their difference.
     matures
         Whether a period's figure still grows when the period is over, as conversion does: then
         young periods are not compared with older ones.
@@ -102,6 +105,7 @@ class Kpi:
     policies: tuple[str, ...] = ()
     looks_ahead: bool = False
     is_monthly: bool = False
+    is_cumulative: bool = False
     matures: bool = False
     left_out: Callable[[Tables, Periods], list[LeftOut]] = lambda tables, periods: []
     notes: Callable[[Tables], list[str]] = lambda tables: []

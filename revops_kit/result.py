@@ -145,7 +145,7 @@ class Result:
         if now.is_partial or pd.isna(now.value) or pd.isna(before.value):
             return None
         difference = now.value - before.value
-        if pd.isna(now.low) or pd.isna(before.low):
+        if self.kpi.is_cumulative or pd.isna(now.low) or pd.isna(before.low):
             return Change(difference, None, None, before.period)
         below = np.hypot(now.value - now.low, before.high - before.value)
         above = np.hypot(now.high - now.value, before.value - before.low)
@@ -161,7 +161,8 @@ class Result:
     def is_signal(self) -> bool | None:
         """Whether the last period breaks a rule of the process chart; None where none can tell."""
         last = self.whole.frame.iloc[-1]
-        if self.kpi.matures or last.is_partial or pd.isna(last.value):
+        cannot_tell = self.kpi.matures or self.kpi.is_cumulative
+        if cannot_tell or last.is_partial or pd.isna(last.value):
             return None
         return None if self.process.missing_because else self.process.is_signal()
 
@@ -190,6 +191,11 @@ class Result:
             return Words(
                 f"Signal cannot be told from noise: young {self.kpi.counts} have had less time, "
                 f"so the last points lean to one side of themselves."
+            )
+        if self.kpi.is_cumulative:
+            return Words(
+                "Signal cannot be told from noise: each period counts all history up to its end, "
+                "so neighbours share most of what they count."
             )
         whole = self.whole.frame[~self.whole.frame.is_partial]
         if whole.empty:

@@ -119,3 +119,24 @@ def test_one_segment_of_many_is_not_found_by_chance():
 
 def test_money_has_no_such_test():
     assert trend(10, 12).differing() == {}
+
+
+def test_figures_that_share_their_history_are_neither_signal_nor_noise():
+    starts = [f"2025-{month:02d}-10" for month in range(1, 13)]
+    running = [
+        {
+            "subscription_id": f"{start}{at}",
+            "customer_id": f"{start}{at}",
+            "started_on": start,
+            "ended_on": "2026-03-05" if at == 0 else None,
+            "mrr": 100.0 + 10 * at,
+        }
+        for start in starts
+        for at in range(3)
+    ]
+    ws = samples.workspace({"subscriptions": running}, as_of="2026-09-30")
+    result = rk.kpis.clv.over(ws, rk.last(6, "2026-09"))
+    assert result.value > 0
+    assert (result.change.low, result.change.is_clear, result.is_signal) == (None, None, None)
+    assert result.verdict == ""
+    assert "share most of what they count" in result.signal()

@@ -251,6 +251,7 @@ clv = Kpi(
     policies=("gross_margin", "discount_rate", "horizon_months", "grain"),
     rows=rows,
     summary=Summary(fold, value, parts=("n",)),
+    is_cumulative=True,
     left_out=free,
     notes=model,
 )
