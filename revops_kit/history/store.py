@@ -1,0 +1,215 @@
+"""Where a history is kept: a SQLite file, or a PostgreSQL database; and locks beside it."""
+
+import hashlib
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from revops_kit.errors import SourceError, WorkspaceError
+from revops_kit.history.schema import VERSION, tables, version
+
+# Another process writes for milliseconds; a disk that stalls, for seconds.
+BUSY_SECONDS = 30
+STEP = 0.1  # seconds between looks at a lock that somebody has
+
+
+@dataclass(frozen=True)
+class Store:
+    """A database with the tables of a history, made by `open_store`."""
+
+    engine: sa.Engine
+    file: Path | None  # None for PostgreSQL
+
+    def close(self) -> None:
+        """Let go of the file or the server."""
+        self.engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Do several things or none of them.
+
+        Raises
+        ------
+        SourceError
+            When the history cannot be reached or written.
+        """
+        try:
+            with self.engine.begin() as con:
+                yield con
+        except SQLAlchemyError as error:
+            raise _refused(self.file, error) from None
+
+    @contextmanager
+    def alone(self, name: str, wait: bool = False) -> Iterator[bool]:
+        """Be the only process, on whatever machine, to do something by that name.
+
+        The kernel or the server gives the lock back when its holder dies.
+
+        Parameters
+        ----------
+        wait
+            Wait for another process to end, instead of giving False.
+
+        Yields
+        ------
+        bool
+            Whether it is alone.
+        """
+        lock = self._lock(name)
+        while wait and lock is None:
+            time.sleep(STEP)
+            lock = self._lock(name)
+        try:
+            yield lock is not None
+        finally:
+            if lock:
+                lock.close()
+
+    def _lock(self, name: str) -> sqlite3.Connection | sa.Connection | None:
+        """Take a lock, which is held until it is closed; None when somebody has it."""
+        try:
+            return self._file_lock(name) if self.file else self._server_lock(name)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            raise _refused(self.file, error) from None
+
+    def _file_lock(self, name: str) -> sqlite3.Connection | None:
+        """Lock by a SQLite file of its own, which works wherever SQLite does."""
+        folder = self.file.with_name(f"{self.file.name}.locks")
+        folder.mkdir(exist_ok=True)
+        place = folder / re.sub(r"[^\w-]", "_", name)
+        lock = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            lock.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return None
+            raise
+        return lock
+
+    def _server_lock(self, name: str) -> sa.Connection | None:
+        """Lock by a connection of its own to PostgreSQL."""
+        digest = hashlib.sha256(f"revops {name}".encode()).digest()
+        number = int.from_bytes(digest[:8], "big", signed=True)
+        lock = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        lock.detach()  # so that to close it is to let go
+        if lock.execute(sa.select(sa.func.pg_try_advisory_lock(number))).scalar():
+            return lock
+        lock.close()
+        return None
+
+
+def open_store(where: str | Path) -> Store:
+    """Open the store of a history, and make it where there is none.
+
+    Parameters
+    ----------
+    where
+        A file, or the URL of a PostgreSQL database with its password put in.
+
+    Raises
+    ------
+    SourceError
+        When it cannot be reached, or was made by a later version of this package.
+    WorkspaceError
+        When it is neither a file nor PostgreSQL.
+    """
+    text = str(where)
+    kind, mark, rest = text.partition("://")
+    if mark and kind not in ("postgres", "postgresql"):
+        raise WorkspaceError(
+            "[history] url: write the path of a SQLite file, or postgres://user@host/database."
+        )
+    file = None if mark else Path(text).absolute()
+    try:
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            engine = _sqlite(file)
+        else:
+            engine = sa.create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise SourceError(
+            "The driver for PostgreSQL is not installed. Run: pip install 'revops-kit[postgres]'."
+        ) from None
+    except (OSError, SQLAlchemyError, ValueError) as error:
+        raise _refused(file, error) from None
+    store = Store(engine, file)
+    try:
+        _prepare(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _sqlite(file: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(file)), connect_args={"timeout": BUSY_SECONDS}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _(con: sqlite3.Connection, _: object) -> None:
+        con.isolation_level = None  # `begin` below begins
+        con.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _(con: sa.Connection) -> None:
+        # A transaction that reads first and writes later is refused at once if another wrote.
+        con.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _prepare(store: Store) -> None:
+    """Make the tables if they are not there, and refuse those of a later version."""
+    found = _schema_version(store)
+    if found is None:
+        with store.alone("schema", wait=True):
+            found = _schema_version(store)
+            if found is None:
+                _create(store)
+                found = VERSION
+    if found > VERSION:
+        raise SourceError(
+            f"{_name(store.file)} was made by a later revops_kit (schema {found}; this one knows "
+            f"{VERSION}). Run: pip install --upgrade revops-kit."
+        )
+
+
+def _schema_version(store: Store) -> int | None:
+    with store.transaction() as con:
+        if not sa.inspect(con).has_table(version.name):
+            return None
+        return con.execute(sa.select(sa.func.max(version.c.version))).scalar()
+
+
+def _create(store: Store) -> None:
+    if store.file:
+        # It stays so: readers and the one writer do not wait for each other from here on.
+        with sqlite3.connect(store.file, timeout=BUSY_SECONDS) as con:
+            con.execute("PRAGMA journal_mode = WAL")
+        con.close()
+    with store.transaction() as con:
+        tables.create_all(con)
+        con.execute(version.insert().values(version=VERSION))
+
+
+def _name(file: Path | None) -> str:
+    return f"The history {file.name}" if file else "The history on PostgreSQL"
+
+
+def _refused(file: Path | None, error: Exception) -> SourceError:
+    """Say that the history cannot be used; drivers' texts quote values and passwords."""
+    kind = type(getattr(error, "orig", None) or error).__name__
+    if file:
+        cure = "Is its folder writable, the disk not full, and the file a history?"
+    else:
+        cure = "Is it running, and are [history] url and its environment variables right?"
+    return SourceError(f"{_name(file)} cannot be used ({kind}). {cure}")
