@@ -1,0 +1,97 @@
+"""What lies ahead? A figure's past, its forecast, and how wide it may turn out."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from revops_kit.charts import page
+from revops_kit.charts.chart import BLUE, GREY, VERMILION, Chart, style
+from revops_kit.charts.trend import every, mark_periods
+
+if TYPE_CHECKING:
+    from revops_kit.outlook import Outlook
+
+PAST = 24  # periods before the forecast that are shown
+QUESTION = "What came, what is expected, and within what 80 % and 95 % of it should lie"
+COLUMNS = ["period", "actual", "mean", "low_80", "high_80", "low_95", "high_95", "target"]
+
+
+@style()
+def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
+    """Draw a forecast with its intervals, after the past that it goes on from.
+
+    Parameters
+    ----------
+    outlook
+        As `revops_kit.outlook.look` gives it.
+    earlier
+        Forecasts made before: `made_at`, `period` and `mean`, drawn in grey.
+    """
+    kpi, currency = outlook.kpi, outlook.ws.currency
+    title = f"{kpi.title} ahead"
+    if outlook.missing_because:
+        reason = f"{outlook.missing_because[0].upper()}{outlook.missing_because[1:]}."
+        return page.nothing(title, QUESTION, reason, pd.DataFrame(columns=COLUMNS))
+    data = _laid_out(outlook)
+    write = partial(page.write, kpi.unit, currency=currency)
+    before = _placed(earlier, data.period)
+    drawn = [*data.actual, *data["mean"], *data.target, *before["mean"]]
+    scale = page.scale(kpi.unit, currency, drawn, [*data.low_95, *data.high_95])
+    notes = [
+        "Grey: forecasts made before." if len(before) else "",
+        "Short lines: targets." if data.target.notna().any() else "",
+        "Crosses: outliers and shifts of level, marked and not smoothed away."
+        if data.mark.any()
+        else "",
+        scale.note,
+    ]
+    figure = page.Sheet(title, QUESTION, 3.2, notes)
+    axes = figure.subplots()
+    places = pd.Series(np.arange(len(data), dtype=float), index=data.period)
+    ahead = data["mean"].notna().to_numpy()
+    # The fan opens from the last value that is known.
+    opening = ahead | np.append(ahead[1:], False)
+    joined = data["mean"].fillna(data.actual).where(opening)
+    for level, shade in ((95, 0.12), (80, 0.2)):
+        low, high = (
+            data[f"{end}_{level}"].fillna(data.actual).where(opening) for end in ("low", "high")
+        )
+        axes.fill_between(places, low, high, color=BLUE, alpha=shade, linewidth=0)
+    for _, made in before.groupby("made_at"):
+        axes.plot(made.place, made["mean"], color=GREY, linewidth=0.9, alpha=0.6, label="earlier")
+    axes.plot(places, joined, color=BLUE, linestyle=(0, (1.6, 1.3)), label="mean")
+    axes.plot(places, data.actual, color=BLUE, marker="o", label="actual")
+    axes.hlines(data.target, places - 0.4, places + 0.4, color=VERMILION, linewidth=1.6)
+    marked = data.mark.ne("").to_numpy()
+    axes.plot(
+        places[marked], data.actual[marked], color=VERMILION, marker="x", linestyle="none",
+        markersize=9, label="marked",
+    )  # fmt: skip
+    scale.apply_to(axes.yaxis)
+    mark_periods(axes, places, every(len(data)))
+    last = data.iloc[-1]
+    ends = [(places.iloc[-1], last["mean"], [write(last["mean"])], BLUE)]
+    if pd.notna(last.target):
+        ends.append((places.iloc[-1], last.target, [f"target {write(last.target)}"], VERMILION))
+    page.name_ends(axes, ends)
+    return Chart(figure, f"{title}: {outlook.headline()}", data.drop(columns="mark"))
+
+
+def _laid_out(outlook: "Outlook") -> pd.DataFrame:
+    """Put past and future in one frame, a row per period."""
+    past = outlook.past().tail(PAST)
+    ahead = outlook.ahead.frame.drop(columns="start")
+    ahead = ahead.assign(target=[outlook.target(each) for each in outlook.ahead.periods])
+    data = pd.concat([past, ahead], ignore_index=True).reindex(columns=[*COLUMNS, "mark"])
+    return data.assign(mark=data.mark.fillna(""))
+
+
+def _placed(earlier: pd.DataFrame | None, periods: pd.Series) -> pd.DataFrame:
+    """Find the places of earlier forecasts among the periods drawn."""
+    if earlier is None or earlier.empty:
+        return pd.DataFrame(columns=["made_at", "place", "mean"])
+    places = pd.Series(np.arange(len(periods)), index=periods)
+    seen = earlier[earlier.period.isin(places.index)]
+    return seen.assign(place=seen.period.map(places)).sort_values(["made_at", "place"])

@@ -1,0 +1,268 @@
+"""Everything that a notebook shows of what lies ahead."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+
+from revops_kit import kpis
+from revops_kit.drivers import within
+from revops_kit.kpi import Kpi, Workspace
+from revops_kit.kpis.bookings import target
+from revops_kit.kpis.revenue import measure
+from revops_kit.noted import empty, noted
+from revops_kit.outlook.ahead import Ahead
+from revops_kit.outlook.blend import Blend, blend
+from revops_kit.outlook.drawing import TODAY, Scenario
+from revops_kit.outlook.pipeline import Pipeline, implied
+from revops_kit.outlook.recurring import Recurring, renewed
+from revops_kit.outlook.series import Series, carried_on
+from revops_kit.periods import ONE_DAY, Kind, Period, Periods, containing, parse
+from revops_kit.result import Words
+from revops_kit.units import NARROW_SPACE, SHARE
+
+LONGER: dict[Kind, Kind] = {"week": "month", "month": "quarter", "quarter": "year", "year": "year"}
+"""What a forecast is told for: the period that the ones forecast are added up to."""
+
+LEVERS = {
+    "win_rate": ("a higher chance to win", 1.0),
+    "amount": ("larger deals", 1.0),
+    "volume": ("more new deals", 1.0),
+    "cycle": ("a shorter cycle", -0.5),
+}
+"""What a scenario may change: in words, and how far at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """A figure of the periods ahead, by its own past and by what the business has in hand.
+
+    Attributes
+    ----------
+    ws
+        The workspace, as of the day looked from.
+    series
+        The figure's own past, carried on.
+    in_hand
+        What the pipeline implies, of bookings; what subscriptions do, of recurring revenue. None of
+        other figures, and where periods are no months.
+    scenario
+        What if.
+    """
+
+    ws: Workspace
+    kpi: Kpi
+    kind: Kind
+    series: Series
+    in_hand: Pipeline | Recurring | None
+    scenario: Scenario
+
+    @property
+    def missing_because(self) -> str:
+        """Why nothing can be said; empty when it can."""
+        has_other = self.in_hand is not None and not self.in_hand.missing_because
+        return "" if has_other else self.series.missing_because
+
+    @cached_property
+    def blended(self) -> Blend | None:
+        """Both together; None where there is only one of them."""
+        if self.in_hand is None or self.in_hand.missing_because or self.series.missing_because:
+            return None
+        both = (self.series.tested, self.in_hand.tested)
+        return blend(self.series.ahead, self.in_hand.ahead, both)
+
+    @property
+    def ahead(self) -> Ahead:
+        """The forecast to go by."""
+        if self.blended is not None:
+            return self.blended.ahead
+        return self.in_hand.ahead if self.series.missing_because else self.series.ahead
+
+    @property
+    def model(self) -> str:
+        """Name what the forecast to go by was made with."""
+        own = "" if self.series.missing_because else str(self.series.made.model)
+        hand = self.in_hand and not self.in_hand.missing_because
+        other = type(self.in_hand).__name__.lower() if hand else ""
+        return " and ".join(filter(None, [own, other]))
+
+    @property
+    def next(self) -> Period:
+        """The quarter (of months; year of quarters) that ends next: what the headline tells."""
+        return containing(self.ahead.periods[0].start, LONGER[self.kind], self.ws.calendar)
+
+    def headline(self) -> Words:
+        """Tell what is expected of the quarter that ends next, and whether its target is likely."""
+        if self.missing_because:
+            return Words(f"{self.kpi.title} ahead: {self.missing_because}.")
+        span, drawn = self.next, self.ahead.over(self.next)
+        low, high = np.percentile(drawn, [10, 90])
+        said = (
+            f"{self.kpi.title}: {self._money(drawn.mean())} expected "
+            f"{'at the end of' if self.ahead.is_stock else 'in'} {span.label}, "
+            f"80{NARROW_SPACE}% between {self._money(low)} and {self._money(high)}"
+        )
+        aim = self.target(span)
+        if np.isnan(aim):
+            return Words(f"{said}.")
+        chance = SHARE.write(self.ahead.chance(span, aim))
+        return Words(f"{said}; target {self._money(aim)}: {chance} likely.")
+
+    def past(self) -> pd.DataFrame:
+        """Give a row per whole period behind: `period`, `actual`, and its `mark`, if it has one."""
+        trend, made = self.series.trend.frame, self.series.made
+        values = self.series.values
+        labels = trend.set_index("start").period.reindex(values.index)
+        marks = made.history.mark.to_numpy() if made is not None else ""
+        return pd.DataFrame(
+            {"period": labels.to_numpy(), "actual": values.to_numpy(), "mark": marks}
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Give a row per period ahead: each forecast's mean, and the blend's with its interval."""
+        if self.missing_because:
+            return empty(["period", "mean"], self.missing_because)
+        shown = self.ahead.frame.drop(columns="start")
+        if self.blended is not None:
+            shown.insert(1, "own past", self.series.ahead.frame["mean"])
+            shown.insert(2, "in hand", self.in_hand.ahead.frame["mean"])
+            shown.insert(3, "weight of its past", self.blended.weights.to_numpy())
+        return shown
+
+    def chances(self) -> pd.DataFrame:
+        """Give a row per quarter ahead: expected, interval, target, and the chance to reach it."""
+        if self.missing_because:
+            return empty(["period", "mean"], self.missing_because)
+        longer = LONGER[self.kind]
+        found = self.ahead.by(longer, self.ws.calendar)
+        spans = [containing(start, longer, self.ws.calendar) for start in found.start]
+        targets = [self.target(span) for span in spans]
+        reached = [
+            np.nan if np.isnan(aim) else self.ahead.chance(span, aim)
+            for span, aim in zip(spans, targets, strict=True)
+        ]
+        found = found.assign(target=targets, chance=reached)
+        return found[["period", "mean", "low_80", "high_80", "target", "chance"]]
+
+    def models(self) -> pd.DataFrame:
+        """Give a row per candidate: its errors over the backtest, and which is used."""
+        if self.series.missing_because:
+            return empty(["model"], self.series.missing_because)
+        tried = self.series.made.backtest
+        used = tried.is_chosen.map({True: "used", False: ""})
+        used = used.where(~tried.is_naive, used + " (naive)").str.strip()
+        columns = ["model", "mase", "smape", "wape", "coverage_80"]
+        return noted(tried[columns].assign(role=used).sort_values("mase"), self.series.made.verdict)
+
+    def what_if(self) -> pd.DataFrame:
+        """Give the quarter that ends next as it is, and as the scenario has it.
+
+        The scenario runs through the pipeline, and moves the forecast to go by in proportion.
+        """
+        if not isinstance(self.in_hand, Pipeline) or self.missing_because:
+            return empty(["case", "mean"], "there is no pipeline for a scenario to run through")
+        moved = self.in_hand.moved_by(self.scenario)
+        changed = replace(self.ahead, draws=self.ahead.draws * moved)
+        aim = self.target(self.next)
+        found = []
+        for case, ahead in (("as it is", self.ahead), ("the scenario", changed)):
+            over = ahead.over(self.next)
+            low, high = np.percentile(over, [10, 90])
+            chance = np.nan if np.isnan(aim) else float((over >= aim).mean())
+            found.append((case, over.mean(), low, high, chance))
+        return pd.DataFrame(found, columns=["case", "mean", "low_80", "high_80", "chance"])
+
+    def needed(self) -> pd.DataFrame:
+        """Say what would have to be true for the quarter that ends next to reach its target.
+
+        Returns
+        -------
+        DataFrame
+            A row per lever, each pulled alone: `lever` and `change` (relative: 0.1 is a tenth
+            more), missing where even doubling it, or halving the cycle, is not enough. Of no rows
+            where there is no target, or no pipeline.
+        """
+        aim = np.nan if self.missing_because else self.target(self.next)
+        if np.isnan(aim) or not isinstance(self.in_hand, Pipeline):
+            return empty(["lever", "change"], "it needs a target, and a pipeline to reach it by")
+        means = replace(self.ahead, draws=self.ahead.draws.mean(axis=0, keepdims=True))
+
+        def short(lever: str, change: float) -> float:
+            moved = self.in_hand.moved_by(Scenario(**{lever: change}))
+            return float(replace(means, draws=means.draws * moved).over(self.next)[0]) - aim
+
+        found = [
+            (words, _least(partial(short, lever), most)) for lever, (words, most) in LEVERS.items()
+        ]
+        return pd.DataFrame(found, columns=["lever", "change"])
+
+    def target(self, span: Period) -> float:
+        """Sum the targets of a span; missing where none is set, or the figure has none."""
+        if self.kpi.name != "bookings" or not self.ws.tables.has("targets", "amount"):
+            return np.nan
+        return target(self.ws.tables, within(self.ws, Periods(span.label))) or np.nan
+
+    def _money(self, value: float) -> str:
+        return self.kpi.unit.write(value, self.ws.currency)
+
+
+def look(
+    ws: Workspace,
+    kpi: str = "bookings",
+    period: str = "",
+    length: int = 12,
+    scenario: Scenario = TODAY,
+) -> Outlook:
+    """Look ahead from the end of a period.
+
+    Parameters
+    ----------
+    kpi
+        A sum of money or a count: bookings, mrr, payments, revenue.
+    period
+        The last that counts as known, or begun: its kind is what is forecast – months, quarters,
+        weeks. Empty for the month of the last known day.
+    length
+        Periods ahead.
+    scenario
+        What if.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such KPI.
+    """
+    ws, kind = _seen_at_its_end(ws, period)
+    figure = kpis.named(kpi)
+    if figure.name == "revenue":
+        figure = measure(ws.tables)
+    in_hand = None
+    if kind == "month" and figure.name == "bookings":
+        in_hand = implied(ws, length)
+    elif kind == "month" and figure.name == "mrr":
+        in_hand = renewed(ws, length)
+    return Outlook(ws, figure, kind, carried_on(ws, figure, kind, length), in_hand, scenario)
+
+
+def _seen_at_its_end(ws: Workspace, period: str) -> tuple[Workspace, Kind]:
+    """See a workspace as it was when a period ended, or as it is."""
+    if not period or ws.tables.as_of is None:
+        return ws, "month"
+    span = parse(period, ws.calendar)
+    day = min(span.end - ONE_DAY, ws.tables.as_of)
+    return replace(ws, tables=replace(ws.tables, as_of=day)), span.kind
+
+
+def _least(short: Callable[[float], float], most: float) -> float:
+    """Find the smallest change, from none to the most, by which nothing falls short."""
+    if short(0.0) >= 0:
+        return 0.0
+    if short(most) < 0:
+        return np.nan
+    low, high = 0.0, most
+    for _ in range(12):
+        middle = (low + high) / 2
+        low, high = (low, middle) if short(middle) >= 0 else (middle, high)
+    return high

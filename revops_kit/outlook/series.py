@@ -1,0 +1,154 @@
+"""A figure's own past, carried on: what `stats.forecasting` makes of a KPI."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from revops_kit.kpi import Kpi, Workspace
+from revops_kit.outlook.ahead import LEVELS, Ahead
+from revops_kit.outlook.drawing import DRAWS, SEED
+from revops_kit.outlook.tested import Z80, Tested, compare, gathered
+from revops_kit.periods import Kind, Period, Periods, containing, last
+from revops_kit.result import Result
+from revops_kit.stats.forecasting import Forecast, forecast
+
+SEASONS: dict[Kind, int] = {"week": 52, "month": 12, "quarter": 4, "year": 1}
+LONGEST = {"week": 260, "month": 120, "quarter": 60, "year": 30}
+"""How far back is looked."""
+FEWEST = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A figure by period, and what its past implies.
+
+    Attributes
+    ----------
+    trend
+        The figure by period: those known to their end, and the one that has begun.
+    values
+        The figure of the whole periods, by first day; 0 where nothing happened.
+    made
+        What `stats.forecasting.forecast` says of it.
+    periods
+        Those ahead; the first may have begun.
+    missing_because
+        Why nothing can be said; empty when it can.
+    """
+
+    trend: Result
+    values: pd.Series
+    made: Forecast | None
+    periods: tuple[Period, ...]
+    missing_because: str
+
+    @cached_property
+    def ahead(self) -> Ahead:
+        """What lies ahead, drawn from the intervals."""
+        drawn = _drawn(self.made.frame, _going_on(self._earlier))
+        is_stock = self.trend.kpi.is_stock(self.trend.tables)
+        if not is_stock:
+            so_far = self.trend.frame.value[self.trend.frame.is_partial].sum()
+            drawn[:, 0] = np.maximum(drawn[:, 0], so_far)
+        return Ahead(self.periods, drawn, self.values, is_stock)
+
+    @cached_property
+    def tested(self) -> Tested:
+        """What it would have said on past days, beside what came."""
+        starts = self.values.index
+        return gathered(
+            [
+                compare(
+                    starts[made_after + 1],
+                    part.actual.set_axis(starts[part.period]),
+                    part["mean"].to_numpy(),
+                    part.spread.to_numpy(),
+                )
+                for made_after, part in self._earlier.groupby("made_after")
+            ]
+        )
+
+    @property
+    def _earlier(self) -> pd.DataFrame:
+        earlier = self.made.earlier
+        return earlier.assign(spread=(earlier.high_80 - earlier.low_80) / (2 * Z80))
+
+
+def carried_on(ws: Workspace, kpi: Kpi, kind: Kind = "month", length: int = 12) -> Series:
+    """Carry a figure on from the periods that are over.
+
+    Parameters
+    ----------
+    kpi
+        A sum of money or a count: bookings, payments, MRR.
+    kind
+        What is counted by: week, month, quarter or year.
+    length
+        Periods ahead.
+    """
+    tables = ws.tables
+    missing = kpi.unavailable(tables)
+    if not missing and tables.as_of is None:
+        missing = "no day is known to look from"
+    if missing:
+        return Series(kpi.over(ws, Periods("all")), pd.Series(dtype=float), None, (), missing)
+    trend = kpi.over(ws, last(LONGEST[kind], containing(tables.as_of, kind, ws.calendar).label))
+    values = history(trend)
+    periods = [containing(trend.periods.known_until, kind, ws.calendar)]
+    while len(periods) < length:
+        periods.append(containing(periods[-1].end, kind, ws.calendar))
+    if len(values) < FEWEST:
+        fewest = f"fewer than {FEWEST} whole {kind}s are known"
+        return Series(trend, values, None, tuple(periods), fewest)
+    # Fiscal quarters and weeks are no frequency of pandas; places in a row are enough.
+    made = forecast(
+        values.reset_index(drop=True), length, SEASONS[kind], LEVELS, origins=len(values)
+    )
+    return Series(trend, values, made, tuple(periods), "")
+
+
+def history(trend: Result) -> pd.Series:
+    """Take the whole periods of a trend, by first day, from the first in which anything was."""
+    whole = trend.frame[~trend.frame.is_partial].set_index("start").value.astype(float).fillna(0.0)
+    return whole[(whole != 0).cummax()]
+
+
+def _going_on(earlier: pd.DataFrame) -> float:
+    """Estimate how far an error goes on into the next period: a correlation from 0 to almost 1."""
+    error = (earlier["mean"] - earlier.actual) / earlier.spread.where(earlier.spread > 0)
+    next_one = error.groupby(earlier.made_after).shift(-1)
+    pairs = pd.DataFrame({"now": error, "then": next_one}).dropna()
+    if len(pairs) < FEWEST:
+        return 0.0
+    # Errors are around 0, so their mean is not taken out.
+    correlation = (pairs.now * pairs.then).sum() / np.sqrt((pairs**2).sum().prod())
+    return float(np.clip(correlation, 0.0, 0.99))
+
+
+def _drawn(frame: pd.DataFrame, correlation: float) -> np.ndarray:
+    """Draw paths that have the intervals of each period, and errors that go on."""
+    chance = np.random.default_rng(SEED)
+    fresh = chance.standard_normal((DRAWS, len(frame)))
+    luck = np.empty_like(fresh)
+    luck[:, 0] = fresh[:, 0]
+    for period in range(1, len(frame)):
+        luck[:, period] = correlation * luck[:, period - 1]
+        luck[:, period] += np.sqrt(1 - correlation**2) * fresh[:, period]
+    tails = [NormalDist().inv_cdf((100 + level) / 200) for level in LEVELS]
+    at = [-tails[1], -tails[0], 0.0, tails[0], tails[1]]
+    names = ["low_95", "low_80", "mean", "high_80", "high_95"]
+    drawn = np.column_stack(
+        [_between(luck[:, row], at, ends) for row, ends in enumerate(frame[names].to_numpy())]
+    )
+    return np.maximum(drawn, 0.0) if (frame.low_95 >= 0).all() else drawn
+
+
+def _between(luck: np.ndarray, at: list[float], ends: np.ndarray) -> np.ndarray:
+    """Read values off the ends of intervals, straight lines between and beyond them."""
+    drawn = np.interp(luck, at, ends)
+    below, above = np.minimum(luck - at[0], 0), np.maximum(luck - at[-1], 0)
+    first, final = (ends[1] - ends[0]) / (at[1] - at[0]), (ends[-1] - ends[-2]) / (at[-1] - at[-2])
+    return drawn + below * first + above * final
