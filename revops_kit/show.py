@@ -1,43 +1,35 @@
-"""What a notebook shows besides charts: headlines, cards and tables.
+"""What a notebook shows besides charts: headlines and tables, and the cards of `cards.py`.
 
 Everything here returns HTML that a report keeps: no script, no style sheet of its own.
 """
 
-import base64
 import datetime as dt
-import io
-import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from revops_kit.contracts import contract
-from revops_kit.kpi import Kpi
+from revops_kit.cards import Html, verdict
+from revops_kit.cards import cards as cards
+from revops_kit.contracts import contract, names
+from revops_kit.noted import note
 from revops_kit.result import Result, Words
 from revops_kit.sources import Source
-from revops_kit.tables import BLANK, Policies
-from revops_kit.units import MINUS, MISSING, NARROW_SPACE, Unit, plural
+from revops_kit.spreads import Spread
+from revops_kit.tables import BLANK
+from revops_kit.units import MINUS, MISSING, MONEY, NARROW_SPACE, Unit, plural
+
+# Columns of words that few rows have: nothing to say is no gap.
+REMARKS = {"note", "undefined because", ""}
+SHORT = {"cac", "clv", "mrr", "id"}  # written in capitals
 
 if TYPE_CHECKING:
     from great_tables import GT
 
     from revops_kit.workspace import Workspace
-
-BLUE = "#0072b2"
-
-
-@dataclass(frozen=True)
-class Html:
-    """Markup that a notebook shows as it is."""
-
-    markup: str
-
-    def _repr_html_(self) -> str:
-        return self.markup
 
 
 def headline(trends: Mapping[str, Result]) -> Words:
@@ -60,7 +52,7 @@ def headline(trends: Mapping[str, Result]) -> Words:
         if trend.change is not None and trend.change.is_clear
     ]
     unusual = [
-        f"{_inline(trend.kpi.title)} ({trend.verdict.split(' ')[0]})"
+        f"{_inline(trend.kpi.title)} ({trend.verdict.removesuffix(' the usual')})"
         for trend in others
         if trend.verdict.endswith("the usual")
     ]
@@ -71,20 +63,6 @@ def headline(trends: Mapping[str, Result]) -> Words:
     if not moved and not unusual:
         said.append("No other figure moved beyond its natural variation.")
     return Words(" ".join(said))
-
-
-def cards(trends: Iterable[Result], targets: Mapping[str, float] | None = None) -> Html:
-    """Show each figure as a card: value, change in words, target, and the trend at a glance.
-
-    Parameters
-    ----------
-    trends
-        Results over several periods, each ending with the one to show.
-    targets
-        KPI name → what was aimed at.
-    """
-    made = [_card(trend, (targets or {}).get(trend.kpi.name)) for trend in trends]
-    return Html(f'<div class="cards">{"".join(made)}</div>')
 
 
 def overview(trends: Iterable[Result]) -> "GT":
@@ -100,7 +78,7 @@ def overview(trends: Iterable[Result]) -> "GT":
                 "value": unit.write(last.value, trend.currency),
                 "95 % interval": f"{low} to {high}" if last.low == last.low else MISSING,
                 "change": moved,
-                "": _verdict(trend),
+                "verdict": verdict(trend),
             }
         )
     return plain(pd.DataFrame(listed), right=["value", "95 % interval", "change"])
@@ -152,25 +130,39 @@ def annualised(trend: Result) -> Words:
     )
 
 
-def conventions(kpi: Kpi, ws: "Workspace", period: str, policy: str) -> "GT":
-    """Show one figure by every choice that a policy leaves open."""
-    from typing import get_args
+def conventions(spread: Spread) -> "GT | Html":
+    """Show one figure by each convention, the house's own first."""
+    if spread.missing_because:
+        return Html(f'<p class="note">{escape(spread.missing_because)}</p>')
+    frame, kpi, currency = spread.frame, spread.kpi, spread.currency
+    shown = pd.DataFrame({"convention": frame.convention})
+    shown[kpi.title] = [kpi.unit.write(value, currency) for value in frame.value]
+    if not kpi.summary.is_sum:
+        shown[spread.counted] = [spread.unit.write(each, currency) for each in frame.numerator]
+        shown[spread.base] = [spread.unit.write(each, currency) for each in frame.denominator]
+    differ = [
+        MISSING
+        if count != count
+        else f"{plural(int(count), 'customer')} differ"
+        if count
+        else "same"
+        for count in frame.differs[1:]
+    ]
+    shown["against ours"] = ["ours", *differ]
+    shown["how"] = frame.missing_because.where(frame.missing_because != "", frame.rule)
+    return plain(shown, right=[kpi.title, spread.counted, spread.base])
 
-    choices = get_args(Policies.model_fields[policy].annotation)
-    listed = []
-    for choice in choices:
-        result = kpi(ws, period, **{policy: choice})
-        row = result.frame.iloc[-1]
-        listed.append(
-            {
-                policy: choice,
-                kpi.title: kpi.unit.write(result.value, ws.currency),
-                "lost": _word(row.numerator),
-                "out of": _word(row.denominator),
-                "": "the policy here" if choice == getattr(ws.tables.policies, policy) else "",
-            }
-        )
-    return plain(pd.DataFrame(listed), right=[kpi.title, "lost", "out of"])
+
+def differences(spread: Spread, names: int = 2) -> "GT | Html":
+    """Show what makes the difference between conventions, and name the largest customers."""
+    reasons = spread.reasons(names)
+    if reasons.empty:
+        return Html('<p class="note">No customer is counted otherwise.</p>')
+    shown = reasons.rename(columns={"who": "the largest"})
+    parts = [name for name in (spread.counted, spread.base) if name]
+    for name in parts:
+        shown[name] = [spread.unit.write_change(each, spread.currency) for each in reasons[name]]
+    return plain(shown, right=parts)
 
 
 def factors(table: pd.DataFrame, currency: str) -> "GT":
@@ -224,8 +216,10 @@ def plain(
     units: Mapping[str, Unit] | None = None,
     currency: str = "USD",
     right: Iterable[str] = (),
-) -> "GT":
+) -> "GT | Html":
     """Show a small frame, with its numbers written in their units and aligned.
+
+    What is written on the frame stands beneath it, and alone where the frame has no rows.
 
     Parameters
     ----------
@@ -236,13 +230,19 @@ def plain(
     """
     from great_tables import GT
 
+    said = str(note(frame))
+    if frame.empty and said:
+        return Html(f'<p class="note">{escape(said)}</p>')
+    wordless = [name for name in REMARKS & set(frame.columns) if frame[name].isna().all()]
+    frame = frame.drop(columns=wordless)
     shown = frame.copy()
     units = units or {}
     for name in shown.columns:
         if name in units:
             shown[name] = [units[name].write(value, currency) for value in frame[name]]
         else:
-            shown[name] = [_word(value) for value in frame[name]]
+            absent = "" if name in REMARKS else MISSING
+            shown[name] = [_word(value, absent) for value in frame[name]]
     aligned = [name for name in shown.columns if name in units or name in set(right)]
     numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
     # Names are shown as they are: markup or Markdown in them is not ours.
@@ -251,7 +251,8 @@ def plain(
     made = made.cols_label({name: _label(name) for name in shown.columns[1:]})
     made = made.cols_align("left")
     rest = [name for name in dict.fromkeys([*aligned, *numbers]) if name != shown.columns[0]]
-    return made.cols_align("right", columns=rest) if rest else made
+    made = made.cols_align("right", columns=rest) if rest else made
+    return made.tab_source_note(said) if said else made
 
 
 def rows(
@@ -272,7 +273,9 @@ def rows(
         return Html(f'<p class="note">{escape(result.unavailable)}</p>')
     behind = result.rows()
     if order not in behind.columns:
-        return Html(f'<p class="note">What is counted here has no {escape(_label(order))}.</p>')
+        return Html(
+            f'<p class="note">What is counted here has no {escape(order.replace("_", " "))}.</p>'
+        )
     behind = behind.filter(behind.period == result.periods.each[-1].start, behind[order].notnull())
     named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     kept = [name for name in named if name in behind.columns]
@@ -280,7 +283,17 @@ def rows(
     shown = behind.order_by(order_by).limit(count).select(*kept).to_pandas()
     if shown.empty:
         return Html('<p class="note">There are no such rows in this period.</p>')
-    return plain(shown.rename(columns=named))
+    units = {named[name]: MONEY for name in kept if name.split("_")[-1] in _money_columns()}
+    if "numerator" in kept:
+        units[named["numerator"]] = result.kpi.unit
+    return plain(shown.rename(columns=named), units, result.currency)
+
+
+@cache
+def _money_columns() -> frozenset[str]:
+    """List the columns of the contract that hold money."""
+    columns = (each for name in names() for each in contract(name).columns.items())
+    return frozenset(name for name, column in columns if column.kind == "money")
 
 
 def sources(ws: "Workspace") -> "GT":
@@ -301,81 +314,17 @@ def sources(ws: "Workspace") -> "GT":
     return plain(pd.DataFrame(listed, columns=columns), right=["rows", "rejected"])
 
 
-def _card(trend: Result, target: float | None) -> str:
-    unit, last = trend.kpi.unit, trend.frame.iloc[-1]
-    parts = [f'<div class="label">{escape(trend.kpi.title)}</div>']
-    parts.append(f'<div class="value">{escape(unit.write(last.value, trend.currency))}</div>')
-    if pd.isna(last.value):
-        parts.append(f'<p class="note">{escape(str(last.missing_because))}</p>')
-    else:
-        parts.append(_change(trend))
-    if target is not None:
-        share = f" ({last.value / target:.0%} of it)" if target and not pd.isna(last.value) else ""
-        parts.append(
-            f'<div class="target">target {escape(unit.write(target, trend.currency))}'
-            f"{share.replace('%', NARROW_SPACE + '%')}</div>"
-        )
-    if trend.frame.value.notna().sum() > 1:
-        alt = f"{trend.kpi.title} over {len(trend.frame)} periods, to {trend.period}"
-        parts.append(f'<img alt="{escape(alt)}" src="data:image/png;base64,{_sparkline(trend)}">')
-    return f'<div class="card">{"".join(parts)}</div>'
-
-
-def _verdict(trend: Result) -> str:
-    """Say in a few words what to make of the last value, and whether that is good."""
-    last, verdict = trend.frame.iloc[-1], trend.verdict
-    if pd.isna(last.value):
-        return str(last.missing_because)
-    if last.is_partial:
-        return f"so far, up to {trend.as_of}"
-    if trend.kpi.matures:
-        return f"so far; young {trend.kpi.counts} have had less time"
-    if verdict in ("", "within natural variation") or trend.kpi.better == "neither":
-        return verdict
-    if trend.change is not None and trend.change.is_clear:
-        return "better" if _is_good(trend, trend.change.difference) else "worse"
-    usual = trend.process.values[-1] - trend.process.mean
-    return "better than usual" if _is_good(trend, usual) else "worse than usual"
-
-
-def _is_good(trend: Result, difference: float) -> bool:
-    return (difference > 0) == (trend.kpi.better == "higher")
-
-
-def _change(trend: Result) -> str:
-    """Write the change on the period before, with the verdict in words and in colour."""
-    verdict, change = _verdict(trend), trend.change
-    kind = {"better": "good", "worse": "bad"}.get(verdict.split(" ")[0], "flat")
-    said = verdict
-    if change is not None:
-        moved = trend.kpi.unit.write_change(change.difference, trend.currency)
-        said = f"{moved} on {change.before}" + (f": {verdict}" if verdict else "")
-    return f'<div class="change {kind}">{escape(said)}</div>'
-
-
-def _sparkline(trend: Result) -> str:
-    """Draw a trend as a small line, the last point marked; hollow where it is partial."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    values = trend.frame.value.to_numpy(dtype=float)
-    figure = Figure(figsize=(2.4, 0.6), dpi=150)
-    axes = figure.add_axes((0.02, 0.1, 0.96, 0.8))
-    axes.set_axis_off()
-    places = range(len(values))
-    axes.plot(places, values, color=BLUE, linewidth=1.4, solid_capstyle="round")
-    # A value between two gaps has no line to stand on.
-    axes.plot(places, values, ".", color=BLUE, markersize=2)
-    face = "white" if trend.frame.is_partial.iloc[-1] else BLUE
-    axes.plot(len(values) - 1, values[-1], "o", color=BLUE, markerfacecolor=face, markersize=4.5)
-    axes.margins(x=0.04, y=0.15)
-    drawn = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(drawn)
-    return base64.b64encode(drawn.getvalue()).decode()
-
-
 def _label(name: str) -> str:
-    return str(name).replace("_", " ")
+    """Write the name of a column as a heading.
+
+    Examples
+    --------
+    >>> _label("spent_on"), _label("lag_aware_cac"), _label("MRR now")
+    ('Spent on', 'Lag aware CAC', 'MRR now')
+    """
+    words = [word.upper() if word in SHORT else word for word in str(name).split("_")]
+    label = " ".join(words)
+    return label[:1].upper() + label[1:]
 
 
 def _inline(title: str) -> str:
@@ -383,10 +332,10 @@ def _inline(title: str) -> str:
     return title if title[:2].isupper() else title[0].lower() + title[1:]
 
 
-def _word(value: Any) -> str:
+def _word(value: Any, absent: str = MISSING) -> str:
     """Write a value of a table that has no unit."""
     if value is None or value is pd.NaT or (isinstance(value, float) and pd.isna(value)):
-        return MISSING
+        return absent
     if isinstance(value, pd.Timestamp | dt.datetime):
         return str(value.date())
     if isinstance(value, bool | np.bool_):
@@ -395,6 +344,5 @@ def _word(value: Any) -> str:
         return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return (
-        textwrap.shorten(str(value), 200, placeholder=" …") if len(str(value)) > 200 else str(value)
-    )
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -18,7 +18,8 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from revops_kit import charts, journeys, samples
-from revops_kit.charts import page
+from revops_kit.charts import chart as look
+from revops_kit.charts.chart import numbers
 from revops_kit.errors import ReportError, RequestError
 from revops_kit.units import COUNT, MONEY, SHARE, Unit
 
@@ -378,7 +379,7 @@ def test_whatever_the_values_there_is_a_picture_and_words(kind):
         charts.cohorts(pd.DataFrame([values]), unit),
     ]
     for chart in pictures:
-        assert Image.open(io.BytesIO(chart.png())).width == 864
+        assert Image.open(io.BytesIO(chart.png())).width == 900
         assert len(chart.alt) > 10
 
 
@@ -472,14 +473,46 @@ def test_words_and_marks_stand_out_from_white():
         ]
         return np.dot(parts, [0.2126, 0.7152, 0.0722])
 
-    for colour in (page.BLUE, page.VERMILION, page.GREEN, page.PURPLE, page.GREY):
+    for colour in (look.BLUE, look.VERMILION, look.GREEN, look.PURPLE, look.GREY):
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5
-    assert (luminance(page.SKY) + 0.05) / (luminance(page.INK) + 0.05) >= 4.5
+    assert (luminance(look.SKY) + 0.05) / (luminance(look.INK) + 0.05) >= 4.5
 
 
 def test_picture_is_small():
     result = split({s: list(np.linspace(0.1, 0.2 + i / 9, 24)) for i, s in enumerate("abc")})
     assert len(charts.trend(result).png()) < 60_000
+
+
+def test_picture_is_drawn_once_and_on_white():
+    chart = charts.trend(Result(rows([0.1, 0.2])))
+    drawn = []
+    chart.figure.canvas.mpl_connect("draw_event", drawn.append)
+    picture = Image.open(io.BytesIO(chart.png())).convert("RGB")
+    assert len(drawn) == 1
+    assert picture.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_words_around_the_picture_are_where_the_report_cuts_them_off():
+    chart = charts.trend(Result(rows([0.1, 0.2], last_is_partial=True)))
+    words, height = chart.figure.words, chart.figure.get_figheight() * 100
+    assert words.title == "Conversion rate"
+    assert words.notes == ["Hollow and dashed: 2026-02 is partial, with data to 2026-04-12."]
+    chart.png()
+    for text in chart.figure.texts:
+        extent = text.get_window_extent().transformed(chart.figure.dpi_scale_trans.inverted())
+        assert extent.y0 * 100 > height - words.above or extent.y1 * 100 < words.below
+    (inside,) = (
+        axes.get_tightbbox().transformed(chart.figure.dpi_scale_trans.inverted())
+        for axes in chart.figure.axes
+    )
+    assert words.below <= inside.y0 * 100
+    assert inside.y1 * 100 <= height - words.above
+
+
+def test_numbers_of_a_long_chart_are_thinned_with_a_word():
+    kept = numbers(pd.DataFrame({"day": range(1000)}))
+    assert len(kept["rows"]) == 120
+    assert (kept["rows"][0], kept["rows"][-1], kept["of"]) == ([0], [999], 1000)
 
 
 def test_chart_is_saved_by_its_ending(tmp_path):
@@ -521,7 +554,14 @@ def test_picture_and_alt_text_reach_the_report():
     alt = charts.funnel(pd.DataFrame({"step": ['<b>"Leads"', "Won"], "count": [200, 20]})).alt
     assert output.data["image/png"].startswith("iVBOR")
     assert output.data["text/plain"] == alt
-    assert output.metadata["image/png"] == {"alt": alt, "width": 720}
+    about = output.metadata["image/png"]
+    assert about["alt"] == alt
+    assert about["words"]["title"] == "Funnel"
+    assert about["numbers"] == {
+        "columns": ["step", "count", "of_previous", "of_first"],
+        "rows": [['<b>"Leads"', 200, None, None], ["Won", 20, 0.1, 0.1]],
+        "of": 2,
+    }
     html, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
     images = []
     parser = HTMLParser()

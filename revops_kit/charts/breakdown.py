@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revops_kit.charts import page
-from revops_kit.charts.page import BLUE, GREY, INK, Chart
+from revops_kit.charts.chart import BLUE, GREY, INK, Chart, style
 
 if TYPE_CHECKING:
     from revops_kit.kpi import Result
@@ -16,7 +16,7 @@ SHOWN = 15  # segments that are shown
 SUMS = {"money", "money per day", "count"}  # units whose bars begin at zero
 
 
-@page.style()
+@style()
 def breakdown(result: "Result", whole: float | None = None) -> Chart:
     """Draw a figure's segments by size, with intervals and `n`.
 
@@ -64,7 +64,7 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
         scale.note,
         hidden,
     ]
-    figure = page.sheet(title, page.caption(kpi), 0.3 * len(frame) + 0.75, notes)
+    figure = page.Sheet(title, page.caption(kpi), 0.3 * len(frame) + 0.75, notes)
     axes = page.rows(figure, names, header=True)
     places = np.arange(len(frame))
     if bars:

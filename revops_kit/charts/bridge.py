@@ -5,18 +5,19 @@ import math
 import numpy as np
 import pandas as pd
 
+from revops_kit.bridges import Bridge
 from revops_kit.charts import page
-from revops_kit.charts.page import BLUE, GREY, VERMILION, Chart
+from revops_kit.charts.chart import BLUE, GREY, VERMILION, Chart, style
 from revops_kit.errors import RequestError
-from revops_kit.units import Unit
+from revops_kit.units import COUNT, Unit
 
 
-@page.style()
+@style()
 def bridge(
-    steps: pd.DataFrame,
-    unit: Unit,
+    steps: Bridge | pd.DataFrame,
+    unit: Unit | None = None,
     currency: str = "USD",
-    title: str = "Bridge",
+    title: str = "",
     question: str = "",
 ) -> Chart:
     """Draw how a start became an end: every change hangs where the one before it stopped.
@@ -26,12 +27,13 @@ def bridge(
     Parameters
     ----------
     steps
-        One row a step, in order: `step` (its name), `amount`, and `kind`: "total" for a level
-        reached, "change" for what is added to it or, with a minus, taken away.
+        A `Bridge`; or a frame of one's own, one row a step, in order: `step` (its name), `amount`,
+        and `kind`: "total" for a level reached, "change" for what is added to it or, with a minus,
+        taken away.
     unit, currency
-        How amounts are written.
+        How amounts are written; a `Bridge` knows.
     title, question
-        Written above the picture.
+        Written above the picture; those of the `Bridge` when left out.
 
     Examples
     --------
@@ -44,6 +46,13 @@ def bridge(
     >>> bridge(steps, MONEY).alt
     'Bridge: January $100, New +$30, Churn −$10, February $120. The steps add up: residual $0.'
     """
+    if isinstance(steps, Bridge):
+        unit, currency = steps.unit, steps.currency
+        title, question = title or steps.title, question or steps.question
+        if steps.missing_because:
+            return page.nothing(title, question, f"{steps.missing_because}.", steps.frame)
+        steps = steps.frame
+    title, unit = title or "Bridge", unit or COUNT
     page.ask_for(steps, "bridge", "step", "amount", "kind")
     if not set(steps["kind"]) <= {"total", "change"}:
         raise RequestError("bridge() knows the kinds 'total' and 'change'; mend the column `kind`.")
@@ -60,7 +69,7 @@ def bridge(
         page.write(unit, amount, currency, change=not total)
         for amount, total in zip(amounts, is_total, strict=True)
     ]
-    closes = abs(residual) < (0.01 if unit.name == "money" else 1e-9)
+    closes = abs(residual) <= (0.01 if unit.name.startswith("money") else 1e-9)
     notes = [
         f"The steps {'add up' if closes else 'do not add up'}: residual "
         f"{page.write(unit, residual, currency)}."
@@ -71,7 +80,7 @@ def bridge(
         # Seen from zero, changes so small beside the totals would be slivers.
         foot = low - (high - low) / 2
         notes.append(f"The bars start at {page.write(unit, foot, currency)}, not at zero.")
-    figure = page.sheet(title, question, 0.36 * len(data) + 0.15, notes)
+    figure = page.Sheet(title, question, 0.36 * len(data) + 0.15, notes)
     axes = page.rows(figure, data["step"])
     places = np.arange(len(data))
     base = np.where(is_total, max(foot, 0.0), before)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from revops_kit.charts import page
-from revops_kit.charts.page import BLUE, INK, SKY, Chart
+from revops_kit.charts.chart import BLUE, INK, SKY, Chart, style
 from revops_kit.units import SHARE, Unit, plural
 
 WRITTEN = 12  # ages whose values leave room to be written
 
 
-@page.style()
+@style()
 def cohorts(
     table: pd.DataFrame,
     unit: Unit,
@@ -47,6 +47,7 @@ def cohorts(
     values = np.array([page.floats(row) for row in table.to_numpy(object)], float)
     values = values.reshape(table.shape)[-page.STEPS :]
     data = pd.DataFrame(values, index=table.index[-page.STEPS :], columns=table.columns)
+    data.index.name = data.index.name or "cohort"
     if data.shape[1] > 2 * page.STEPS:
         return page.nothing(title, question, f"{data.shape[1]} ages are too many to draw.", data)
     if not np.isfinite(values).any():
@@ -62,7 +63,7 @@ def cohorts(
         "Hatched: too young to tell." if np.isnan(values).any() else "",
         f"{plural(older, 'earlier cohort')} not shown." if older else "",
     ]
-    figure = page.sheet(title, question, 0.3 * len(data) + (0.6 if is_written else 1.1), notes)
+    figure = page.Sheet(title, question, 0.3 * len(data) + (0.6 if is_written else 1.1), notes)
     axes = figure.subplots()
     # A first age that is 1 by definition would wash out the colours of all others.
     by_definition = len(np.unique(values[:, 0])) == 1 and np.isfinite(values[:, 1:]).any()

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from revops_kit.charts import page
-from revops_kit.charts.page import BLUE, Chart
+from revops_kit.charts.chart import BLUE, Chart, style
 from revops_kit.units import COUNT, SHARE
 
 
-@page.style()
+@style()
 def funnel(steps: pd.DataFrame, title: str = "Funnel", question: str = "") -> Chart:
     r"""Draw how many reach each step, as a share of the step before and of the first.
 
@@ -40,7 +40,7 @@ def funnel(steps: pd.DataFrame, title: str = "Funnel", question: str = "") -> Ch
     counts = [page.write(COUNT, count) for count in data["count"]]
     of_previous = [page.write(SHARE, share) for share in data["of_previous"]]
     of_first = [page.write(SHARE, share) for share in data["of_first"]]
-    figure = page.sheet(title, question, 0.38 * len(data) + 0.4)
+    figure = page.Sheet(title, question, 0.38 * len(data) + 0.4)
     axes = page.rows(figure, data["step"], header=True)
     axes.barh(data.index, data["count"], height=0.72, color=BLUE)
     axes.set_xlim(min(data["count"].min(), 0), max(data["count"].max(), 0) or 1)

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from revops_kit.charts import page
-from revops_kit.charts.page import GREY, Chart
-from revops_kit.charts.trend import MARKS, name_ends
+from revops_kit.charts.chart import GREY, MARKS, Chart, style
 from revops_kit.units import SHARE, plural
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = ["day", "at_risk", "estimate", "low", "high"]
 
 
-@page.style()
+@style()
 def incidence(journey: "Incidence") -> Chart:
     r"""Draw the share that has ended by each age, with its interval as a band.
 
@@ -55,19 +54,19 @@ def incidence(journey: "Incidence") -> Chart:
         scale.note,
         hidden,
     ]
-    figure = page.sheet(title, journey.question, 3.0, notes)
+    figure = page.Sheet(title, journey.question, 3.0, notes)
     axes = figure.subplots()
     ends = []
     shade = 0.13 if len(lines) <= 2 else 0.07
     for (name, curve), (colour, _) in zip(lines.items(), MARKS, strict=False):
-        _draw(axes, name, curve, colour, shade)
+        draw_curve(axes, name, curve, colour, shade)
         share = float(curve.estimate[-1])
         ends.append((float(curve.day[-1]), share, [page.name(name), SHARE.write(share)], colour))
     scale.apply_to(axes.yaxis)
     axes.set_xlim(0, last)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 3, 5, 6, 10], integer=True))
     axes.set_xlabel("days", loc="right", color=GREY)
-    name_ends(axes, ends)
+    page.name_ends(axes, ends)
     told = "; ".join(
         f"{page.clean(name)} {SHARE.write(float(curve.estimate[-1]))} by day {curve.day[-1]:.0f}"
         for name, curve in lines.items()
@@ -90,9 +89,11 @@ def _lines(journey: "Incidence") -> tuple[dict[str, "Curve"], str]:
     return lines, hidden if len(rest) else ""
 
 
-def _draw(axes: Axes, name: str, curve: "Curve", colour: str, shade: float) -> None:
-    """Draw one curve from day 0 on, as the steps it is made of."""
-    day = np.append(0.0, curve.day)
+def draw_curve(
+    axes: Axes, name: str, curve: "Curve", colour: str, shade: float, per: float = 1.0
+) -> None:
+    """Draw one curve from day 0 on, as the steps it is made of; `per` days are 1 on the axis."""
+    day = np.append(0.0, curve.day) / per
     share, low, high = (
         np.append(curve.start, ends) for ends in (curve.estimate, curve.low, curve.high)
     )

@@ -1,108 +1,30 @@
-"""The page that every chart is drawn on: its look, its words, its scale, its rows.
+"""The page that every chart is drawn on: its words, its scale, its rows."""
 
-The look stands in revops.mplstyle. Figures are made without pyplot, so that they neither pile up
-in memory nor show twice in a notebook.
-"""
-
-import base64
-import io
 import math
-import threading
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
-import matplotlib
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font
+from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
-from revops_kit.errors import ReportError, RequestError
+from revops_kit.charts.chart import FAMILY, GREY, INK, PIXELS, Chart, Words
+from revops_kit.errors import RequestError
 from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, plural
 
-STYLE = Path(__file__).with_name("revops.mplstyle")
-_cycle = matplotlib.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
-BLUE, VERMILION, GREEN, PURPLE, GREY = _cycle.by_key()["color"]
-SKY = "#56B4E9"  # light enough for words upon it
-INK = "#222222"
-FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
-GLYPHS = frozenset(get_font(FONTS / "DejaVuSans.ttf").get_charmap()) & frozenset(
-    get_font(FONTS / "DejaVuSans-Bold.ttf").get_charmap()
-)
 BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
-PAGE = 7.2  # inches across
+PAGE = 6.0  # inches across
 ACROSS = 0.96 * PAGE * 72  # points between the margins
 STEPS = 40  # rows that can still be read in one picture
-# Matplotlib's settings belong to the whole process: one chart at a time may change them.
-LOCK = threading.RLock()
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw in the kit's style whatever the notebook has set, and put its settings back."""
-    with LOCK, matplotlib.style.context(STYLE, after_reset=True):
-        yield
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """A picture, the words that stand in for it, and the numbers it draws.
-
-    Attributes
-    ----------
-    figure
-        To be changed at will; it is drawn anew each time it is shown or saved.
-    alt
-        A sentence or two that carry the figures, for readers who do not see the picture.
-    data
-        The numbers drawn, in the order they are drawn.
-    """
-
-    figure: Figure
-    alt: str
-    data: pd.DataFrame = field(repr=False)
-
-    def png(self) -> bytes:
-        """Draw the chart as the content of a PNG file; the same chart gives the same bytes."""
-        drawn, content = io.BytesIO(), io.BytesIO()
-        with style():
-            self.figure.savefig(drawn, format="png")
-        # A palette makes a third of the size, which mail and phones notice.
-        picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        picture.save(content, format="png", optimize=True)
-        return content.getvalue()
-
-    def save(self, path: str | Path) -> None:
-        """Write the chart to a file, in the format its ending names: png, svg or pdf."""
-        path = Path(path)
-        if path.suffix not in {".png", ".svg", ".pdf"}:
-            raise RequestError(f"A chart cannot be saved as {path}. End it in .png, .svg or .pdf.")
-        try:
-            with style():
-                self.figure.savefig(path)
-        except OSError as problem:
-            raise ReportError(
-                f"The chart cannot be written to {path}: {problem.strerror}. "
-                "Choose a folder that exists and can be written to."
-            ) from problem
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        """Show the picture in a notebook, with its words beside it for the report."""
-        width = round(self.figure.get_figwidth() * 100)
-        return (
-            {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt},
-            {"image/png": {"alt": self.alt, "width": width}},
-        )
 
 
 # Words
@@ -123,15 +45,15 @@ def clean(text: object, length: int = 40) -> str:
     return (line if len(line) <= length else line[: length - 1].rstrip() + "…") or "(blank)"
 
 
-def name(text: object, room: float = 140.0, size: float = 10.5) -> str:
+def name(text: object, room: float = 125.0, size: float = 10.0) -> str:
     """Make a name fit to be drawn: `clean`, as much of it as there is room for, in points.
 
     Where the font has no sign there is a box.
 
     Examples
     --------
-    >>> name("東京 HQ"), name("W" * 99, room=60)
-    ('□□ HQ', 'WWWW…')
+    >>> name("東京 HQ"), name("W" * 99, room=60).strip("W")
+    ('□□ HQ', '…')
     """
     line = drawable(clean(text, 80))
     while width(line, size) > room:
@@ -139,12 +61,27 @@ def name(text: object, room: float = 140.0, size: float = 10.5) -> str:
     return line
 
 
-def width(text: str, size: float, face: str = "DejaVuSans-Bold") -> float:
+def width(text: str, size: float, weight: str = "bold") -> float:
     """Measure a line in points, in bold unless told: names are drawn in both."""
-    font = get_font(FONTS / f"{face}.ttf")
+    font = get_font(_faces(weight))
     font.set_size(size, 72)
     font.set_text(text)
     return font.get_width_height()[0] / 64
+
+
+@cache
+def _faces(weight: str) -> tuple[str, ...]:
+    """Find the font's file, and those of the fonts that stand in for signs it lacks."""
+    return tuple(
+        fontManager.findfont(FontProperties(family=family, weight=weight)) for family in FAMILY
+    )
+
+
+@cache
+def _signs() -> frozenset[int]:
+    """List the signs that can be drawn, in bold too."""
+    plain, bold = (set(get_font(_faces(each)[-1]).get_charmap()) for each in ("normal", "bold"))
+    return frozenset(plain & bold)
 
 
 def lines(text: str, size: float) -> list[str]:
@@ -153,7 +90,7 @@ def lines(text: str, size: float) -> list[str]:
     # Not at narrow spaces, which hold a figure and its unit together.
     for word in text.split(" "):
         longer = f"{broken[-1]} {word}" if broken else ""
-        if longer and width(longer, size, "DejaVuSans") <= ACROSS:
+        if longer and width(longer, size, "normal") <= ACROSS:
             broken[-1] = longer
         else:
             broken.append(name(word, ACROSS, size))
@@ -162,7 +99,7 @@ def lines(text: str, size: float) -> list[str]:
 
 def drawable(text: str) -> str:
     """Put a box in place of each sign that the font lacks."""
-    return "".join(char if ord(char) in GLYPHS else "□" for char in text)
+    return "".join(char if ord(char) in _signs() else "□" for char in text)
 
 
 def write(unit: Unit, value: float, currency: str = "USD", change: bool = False) -> str:
@@ -263,7 +200,7 @@ def scale(
         ticks = ticks[(ticks >= bottom) & (ticks <= top)]
         # What arithmetic leaves of a zero would be written as 0.00.
         ticks[np.abs(ticks) < span * 1e-9] = 0.0
-        labels = [write(on_axis, tick, currency) for tick in ticks]
+        labels = _shortened([write(on_axis, tick, currency) for tick in ticks])
         if len(set(labels)) == len(labels) > 1:
             break
         # Differences finer than the unit is written are not worth a tick, nor a dramatic line.
@@ -272,31 +209,47 @@ def scale(
     return Scale(bottom, top, ticks, labels, note)
 
 
+def _shortened(labels: list[str]) -> list[str]:
+    """Leave out decimals where no tick has any but zeros.
+
+    Examples
+    --------
+    >>> _shortened(["0.0 %", "10.0 %"]), _shortened(["$5,000", "$10.0 k", "$12.5 k"])
+    (['0 %', '10 %'], ['$5,000', '$10.0 k', '$12.5 k'])
+    """
+    bare = [re.sub(r"\.0+(?!\d)", "", label) for label in labels]
+    return labels if any("." in label for label in bare) else bare
+
+
 # Paper
 
 
-def sheet(title: str, subtitle: str, body: float, notes: Iterable[str] = ()) -> Figure:
-    """Lay out a page: title and question above, notes beneath, `body` inches between."""
-    head = lines(drawable(clean(subtitle, 400)), 10) if subtitle else []
-    foot = [line for note in notes if note for line in lines(drawable(note), 9.5)]
-    above, below = 0.42 + 0.19 * len(head), 0.08 + 0.175 * len(foot)
-    height = above + body + below
-    figure = Figure(figsize=(PAGE, height))
-    FigureCanvasAgg(figure)
-    figure.set_layout_engine("constrained", rect=(0.01, below / height, 0.98, body / height))
-    figure.text(0.015, 1 - 0.1 / height, name(title, ACROSS, 13), va="top", size=13, weight="bold")
-    figure.text(
-        0.015, 1 - 0.38 / height, "\n".join(head), va="top", color=GREY, size=10, linespacing=1.3
-    )
-    figure.text(
-        0.015, 0.07 / height, "\n".join(foot), va="bottom", color=GREY, size=9.5, linespacing=1.3
-    )
-    return figure
+class Sheet(Figure):
+    """A page: title and question above, notes beneath, `body` inches between."""
+
+    def __init__(self, title: str, question: str, body: float, notes: Iterable[str] = ()) -> None:
+        question, notes = clean(question, 400) if question else "", [*filter(None, notes)]
+        head = lines(drawable(question), 9.5) if question else []
+        foot = [line for note in notes for line in lines(drawable(note), 9)]
+        above, below = 0.42 + 0.18 * len(head), 0.08 + 0.165 * len(foot)
+        height = above + body + below
+        super().__init__(figsize=(PAGE, height))
+        self.words = Words(
+            clean(title, 120), question, notes, round(above * PIXELS), round(below * PIXELS)
+        )
+        FigureCanvasAgg(self)
+        box = (0.01, below / height, 0.98, body / height)
+        self.set_layout_engine("constrained", rect=box)
+        write = partial(self.text, 0.015, color=GREY, linespacing=1.3)
+        top = 1 - 0.1 / height
+        write(top, name(title, ACROSS, 12.5), va="top", size=12.5, weight="bold", color=INK)
+        write(1 - 0.38 / height, "\n".join(head), va="top", size=9.5)
+        write(0.07 / height, "\n".join(foot), va="bottom", size=9)
 
 
 def nothing(title: str, subtitle: str, reason: str, data: pd.DataFrame) -> Chart:
     """Say in words why there is no picture."""
-    figure = sheet(title, subtitle, 1.2)
+    figure = Sheet(title, subtitle, 1.2)
     axes = figure.subplots()
     axes.set_axis_off()
     axes.text(0.5, 0.5, "\n".join(lines(drawable(reason), 11)), ha="center", color=GREY, size=11)
@@ -330,7 +283,7 @@ def columns(axes: Axes, *written: tuple[str, Sequence[str], str]) -> None:
     """Write columns of figures right of the rows: a heading, the texts, their weight."""
     right = 6.0
     for heading, texts, weight in written:
-        right += 12 + 6.9 * max(map(len, [heading, *texts]))
+        right += 14 + max(width(text, 10) for text in [heading, *texts])
         for place, text in [(-0.95, heading), *enumerate(texts)]:
             axes.annotate(
                 text,
@@ -357,6 +310,53 @@ def write_in_row(axes: Axes, place: float, reason: str) -> None:
         color=GREY,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
+
+
+def name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> None:
+    """Write names and values right of the lines, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    wanted = np.array([(value - low) / (high - low) for _, value, _, _ in ends])
+    sizes = np.array([0.02 + 0.07 * len(words) for _, _, words, _ in ends])
+    for (place, value, words, colour), level in zip(ends, _apart(wanted, sizes), strict=True):
+        axes.annotate(
+            "\n".join(words),
+            (place, value),
+            xytext=(1.03, level),
+            textcoords="axes fraction",
+            va="center",
+            color=colour,
+            weight="bold" if len(ends) == 1 else "normal",
+            linespacing=1.15,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.7,
+                "shrinkB": 5,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def _apart(wanted: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Move the middles of labels, between 0 and 1, as far as needed for none to overlap.
+
+    Examples
+    --------
+    >>> _apart(np.array([0.95, 0.9, 0.1]), np.array([0.2, 0.2, 0.2])).round(2).tolist()
+    [1.0, 0.8, 0.1]
+    """
+    order = np.argsort(wanted, kind="stable")
+    moved = wanted[order]
+    gaps = (sizes[order][1:] + sizes[order][:-1]) / 2
+    for place, gap in enumerate(gaps):
+        moved[place + 1] = max(moved[place + 1], moved[place] + gap)
+    moved[-1:] = np.minimum(moved[-1:], 1.0)
+    for place in reversed(range(len(gaps))):
+        moved[place] = min(moved[place], moved[place + 1] - gaps[place])
+    found = np.empty_like(moved)
+    found[order] = moved
+    return found
 
 
 def ask_for(frame: pd.DataFrame, chart: str, *needed: str) -> None:

@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from revops_kit.charts import page
-from revops_kit.charts.page import BLUE, GREEN, GREY, PURPLE, VERMILION, Chart, Scale
+from revops_kit.charts.chart import BLUE, GREY, MARKS, Chart, style
+from revops_kit.charts.page import Scale
 
 if TYPE_CHECKING:
     from revops_kit.kpi import Result
 
-# Colour never stands alone: each line has its own marker too.
-MARKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"))
 PANELS = 9  # segments that are shown
 ACROSS = 3  # panels in a row
 MARKED = 40  # periods up to which each has a marker
@@ -26,7 +25,7 @@ MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 Lines = dict[str | None, pd.DataFrame]  # by segment; None for the whole
 
 
-@page.style()
+@style()
 def trend(result: "Result", target: float | None = None) -> Chart:
     """Draw how a figure moved over its periods, with its interval as a band.
 
@@ -76,7 +75,7 @@ def trend(result: "Result", target: float | None = None) -> Chart:
         hidden,
     ]
     height = 1.7 * math.ceil(len(lines) / ACROSS) + 0.4 if in_panels else 3.0
-    figure = page.sheet(title, page.caption(kpi), height, notes)
+    figure = page.Sheet(title, page.caption(kpi), height, notes)
     draw = _draw_panels if in_panels else _draw_together
     draw(figure, lines, places, scale, target, write)
     return Chart(figure, _words(title, frame, lines, write, target), data)
@@ -104,8 +103,8 @@ def _draw_together(
         axes.axhline(target, color=GREY, linewidth=1.2, linestyle=":")
         ends.append((places.iloc[-1], target, [f"target {write(target)}"], GREY))
     scale.apply_to(axes.yaxis)
-    _mark_periods(axes, places, _every(len(places)))
-    name_ends(axes, ends)
+    mark_periods(axes, places, every(len(places)))
+    page.name_ends(axes, ends)
 
 
 def _draw_panels(
@@ -134,7 +133,7 @@ def _draw_panels(
             textcoords="offset points",
         )
     scale.apply_to(panels[0].yaxis)
-    _mark_periods(panels[0], places, np.unique([0, len(places) - 1]))
+    mark_periods(panels[0], places, np.unique([0, len(places) - 1]))
     for panel in panels[len(lines) :]:
         panel.set_axis_off()
     # Where the last row is not full, the panel above carries the periods.
@@ -184,53 +183,6 @@ def _last_value(line: pd.DataFrame, write: Callable[[float], str]) -> str:
     return write(last["value"]) + early + state
 
 
-def name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> None:
-    """Write names and values right of the lines, moved apart where they would overlap."""
-    low, high = axes.get_ylim()
-    wanted = np.array([(value - low) / (high - low) for _, value, _, _ in ends])
-    sizes = np.array([0.02 + 0.07 * len(words) for _, _, words, _ in ends])
-    for (place, value, words, colour), level in zip(ends, _apart(wanted, sizes), strict=True):
-        axes.annotate(
-            "\n".join(words),
-            (place, value),
-            xytext=(1.03, level),
-            textcoords="axes fraction",
-            va="center",
-            color=colour,
-            weight="bold" if len(ends) == 1 else "normal",
-            linespacing=1.15,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.7,
-                "shrinkB": 5,
-                "relpos": (0, 0.5),
-            },
-        )
-
-
-def _apart(wanted: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Move the middles of labels, between 0 and 1, as far as needed for none to overlap.
-
-    Examples
-    --------
-    >>> _apart(np.array([0.95, 0.9, 0.1]), np.array([0.2, 0.2, 0.2])).round(2).tolist()
-    [1.0, 0.8, 0.1]
-    """
-    order = np.argsort(wanted, kind="stable")
-    moved = wanted[order]
-    gaps = (sizes[order][1:] + sizes[order][:-1]) / 2
-    for place, gap in enumerate(gaps):
-        moved[place + 1] = max(moved[place + 1], moved[place] + gap)
-    moved[-1:] = np.minimum(moved[-1:], 1.0)
-    for place in reversed(range(len(gaps))):
-        moved[place] = min(moved[place], moved[place + 1] - gaps[place])
-    found = np.empty_like(moved)
-    found[order] = moved
-    return found
-
-
 def _places(frame: pd.DataFrame) -> pd.Series:
     """Find each period's place on the axis: the days from the first, or 0 for `all`."""
     starts = frame.drop_duplicates("period").set_index("period")["start"].sort_values(kind="stable")
@@ -252,7 +204,7 @@ def _with_gaps(places: np.ndarray) -> np.ndarray:
     return np.sort(np.append(places, places[:-1][wide] + steps.min(initial=np.inf)))
 
 
-def _mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
+def mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
     """Write some of the periods beneath the axis, and the year where it changes."""
     labels, written = [], ""
     for period in places.index[marked]:
@@ -266,12 +218,12 @@ def _mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
     axes.set_xlim(*((-room, places.iloc[-1] + room) if room else (-1.0, 0.1)))
 
 
-def _every(count: int) -> np.ndarray:
+def every(count: int) -> np.ndarray:
     """Choose which of `count` periods are written out: the last, and others at even distances.
 
     Examples
     --------
-    >>> _every(7).tolist(), _every(24).tolist()
+    >>> every(7).tolist(), every(24).tolist()
     ([0, 1, 2, 3, 4, 5, 6], [2, 5, 8, 11, 14, 17, 20, 23])
     """
     step = next((step for step in (1, 2, 3, 6, 12, 13, 26, 52) if count <= 8 * step), count)

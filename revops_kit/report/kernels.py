@@ -1,4 +1,4 @@
-"""One notebook run by Papermill, in a kernel that is this very Python."""
+"""One notebook run by Papermill, in a kernel that is this very Python, warm if it can be."""
 
 import logging
 import os
@@ -6,13 +6,14 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import papermill
 import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
@@ -21,17 +22,15 @@ from traitlets import default
 
 from revops_kit import errors
 from revops_kit.errors import ReportError
+from revops_kit.report import warm
 from revops_kit.report.parameters import cells_of, source_of
+from revops_kit.report.warm import ENVIRONMENT, NotWarm
 
 # Without a handler Python prints to stderr what Papermill logs of a failure, traceback and all.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
 
-ENVIRONMENT = {
-    # Left to itself matplotlib takes MPLBACKEND of whoever started us, and the charts are lost.
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    # Notebooks run side by side; a thread for every core in each only makes them wait.
-    "OMP_NUM_THREADS": "1",
-}
+log = logging.getLogger(__name__)
+LAUNCHER = "ipykernel_launcher"
 
 
 class ThisPython(KernelSpecManager):
@@ -42,7 +41,7 @@ class ThisPython(KernelSpecManager):
         return KernelSpec(
             argv=[
                 sys.executable,
-                *("-m", "ipykernel_launcher", "-f", "{connection_file}"),
+                *("-m", LAUNCHER, "-f", "{connection_file}"),
                 "--HistoryManager.enabled=False",
             ],
             name=kernel_name,
@@ -51,6 +50,23 @@ class ThisPython(KernelSpecManager):
             env=ENVIRONMENT,
             metadata={"supported_encryption": "curve"},
         )
+
+
+class WarmFirst(LocalProvisioner):
+    """Fork kernels from the warm parent, and start ordinary ones where there is none."""
+
+    async def launch_kernel(self, cmd: list[str], **kw: Any) -> dict[str, Any]:
+        """Start a kernel."""
+        if not (parent := warm.current()):
+            return await super().launch_kernel(cmd, **kw)
+        try:
+            argv = cmd[cmd.index(LAUNCHER) + 1 :]
+            self.process = parent.fork(argv, kw["env"], kw["cwd"])
+        except NotWarm as reason:
+            log.warning("Notebooks start slowly, without warm kernels: %s.", reason)
+            return await super().launch_kernel(cmd, **kw)
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
 
 
 class Kernel(AsyncKernelManager):
@@ -66,13 +82,18 @@ class Kernel(AsyncKernelManager):
     def _encrypted(self) -> str:
         return "auto" if zmq.has("curve") else "disabled"
 
+    async def _async_pre_start_kernel(self, **kw: Any) -> tuple[list[str], dict[str, Any]]:
+        # By name, it would have to be registered with the installation.
+        self.provisioner = WarmFirst(kernel_spec=self.kernel_spec, parent=self)
+        return await super()._async_pre_start_kernel(**kw)
+
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: object) -> None:
         await super()._async_launch_kernel(kernel_cmd, **kw)
         Kernel.alive.add(self)
 
 
 def kill_all() -> None:
-    """Kill every kernel, with the processes that it started."""
+    """Kill every kernel, with the processes that it started, and the parent of warm ones."""
     for kernel in list(Kernel.alive):
         process = getattr(kernel.provisioner, "process", None)
         if process and process.poll() is None:
@@ -82,6 +103,9 @@ def kill_all() -> None:
                     os.killpg(process.pid, signal.SIGKILL)
                 else:
                     process.kill()
+    # Whoever waits for it to get ready would wait in vain.
+    if parent := warm.current():
+        parent.process.kill()
 
 
 def execute(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from calendar import month_name
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,16 @@ from nbconvert.exporters.templateexporter import TemplateExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 
-from revops_kit.report.sanitize import sanitize, text_of, visible
+from revops_kit.report import index
+from revops_kit.report.figures import figure, over_periods
+from revops_kit.report.markup import element, hold_together, scrolling, unbroken
+from revops_kit.report.sanitize import sanitize, text_of
+from revops_kit.sparkline import sparkline
 
 TEMPLATE = Path(__file__).parent / "template"
+DAY = re.compile(r"\d{4}-\d\d(-\d\d)?")
 NUMBER = re.compile(r"[$€£¥₹+−–-]*\s?\d[\d,.\s]*(%|pp|k|M|bn|days?|a day)?|[–-]|nan|NaN|")
+PICTURES = ("image/png", "image/jpeg")
 # `<Axes: title=…>` is for programmers.
 REPR = re.compile(r"<.*>|\[<.*>\]", re.S)
 # Not nbconvert's: that takes "$3 M against $2 M" for a formula.
@@ -48,6 +55,8 @@ class Report:
         Everything else, in the order of the notebook.
     headings
         The second and third level of the body, for the contents list.
+    trend
+        The values of the first chart over periods, oldest first, for a sparkline.
     """
 
     title: str
@@ -55,6 +64,7 @@ class Report:
     headline: Markup
     body: tuple[Markup, ...]
     headings: tuple[Heading, ...]
+    trend: tuple[float | None, ...] = ()
 
     @property
     def headline_text(self) -> str | None:
@@ -68,7 +78,7 @@ def read_report(notebook: NotebookNode, name: str) -> Report:
     body: list[Tag] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            part = _dress(markdown(cell.source))
+            part = _dress(markdown(cell.source), _last_heading(body) or name)
             first = part.find("h1")
             if title is None and first:
                 title = " ".join(first.extract().get_text().split())
@@ -80,12 +90,14 @@ def read_report(notebook: NotebookNode, name: str) -> Report:
             shown = list(_shown(cell.outputs, section))
             (headline if "headline" in cell.metadata.get("tags", []) else body).extend(shown)
     headings = tuple(_anchor(body))
+    charts = (about for each in notebook.cells for about in _charts(each))
     return Report(
         title=title or name,
         question=Markup(question),
         headline=Markup("".join(str(part) for part in headline)),
         body=tuple(Markup(part) for part in body),
         headings=headings,
+        trend=next(filter(None, map(over_periods, charts)), ()),
     )
 
 
@@ -96,14 +108,56 @@ def write_report(notebook: NotebookNode, report: Report, context: Mapping[str, o
 
 def write_index(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> str:
     """Write the page over all reports; `entries` are those of `run.json`, by notebook."""
-    return _fill("index.html.j2", new_notebook(), entries=entries, **context)
+    told = {
+        "notices": index.notices(entries, context),
+        "behind": index.behind(context.get("tables") or {}, str(context.get("as_of") or "")),
+    }
+    return _fill("index.html.j2", new_notebook(), entries=entries, **context, **told)
 
 
 def _fill(template: str, notebook: NotebookNode, **resources: object) -> str:
     exporter = TemplateExporter(template_paths=[str(TEMPLATE)], template_file=template)
     exporter.environment.autoescape = True
-    exporter.environment.filters["duration"] = _duration
+    exporter.environment.filters |= {
+        "duration": _duration,
+        "period": _period,
+        "day": _day,
+        "sparkline": sparkline,
+        "unbroken": unbroken,
+    }
     return exporter.from_notebook_node(notebook, resources=resources)[0]
+
+
+def _period(label: str) -> str:
+    """Write a period as people say it; what is none stays as it is.
+
+    Examples
+    --------
+    >>> _period("2026-09"), _period("2026-Q3"), _period("2026-W36"), _period("weekly")
+    ('September 2026', 'Q3 2026', 'Week 36 of 2026', 'weekly')
+    """
+    match re.findall(r"^(\d{4})-([QW]?)(\d{1,2})$", label):
+        case [(year, "Q", quarter)]:
+            return f"Q{quarter} {year}"
+        case [(year, "W", week)]:
+            return f"Week {int(week)} of {year}"
+        case [(year, "", month)] if 1 <= int(month) <= 12:
+            return f"{month_name[int(month)]} {year}"
+    return "All time" if label == "all" else label
+
+
+def _day(written: str) -> str:
+    """Write a day as people do.
+
+    Examples
+    --------
+    >>> _day("2026-09-30"), _day("yesterday")
+    ('30 September 2026', 'yesterday')
+    """
+    match re.findall(r"^(\d{4})-(\d\d)-(\d\d)$", written):
+        case [(year, month, day)] if 1 <= int(month) <= 12:
+            return f"{int(day)} {month_name[int(month)]} {year}"
+    return written
 
 
 def _duration(seconds: float) -> str:
@@ -115,30 +169,31 @@ def _shown(outputs: list[NotebookNode], section: str) -> Iterator[Tag]:
     for output in outputs:
         if output.output_type == "stream":
             if output.name == "stdout" and output.text.strip():
-                yield _element("pre", output.text, "stdout")
+                yield element("pre", output.text, "stdout")
         elif output.output_type in ("display_data", "execute_result"):
             yield from _richest(output.data, output.metadata, section)
 
 
 def _richest(data: Mapping, metadata: Mapping, section: str) -> Iterator[Tag]:
     if "text/html" in data:
-        yield _dress(data["text/html"])
+        yield _dress(data["text/html"], section)
     elif "text/markdown" in data:
-        yield _dress(markdown(data["text/markdown"]))
-    elif picture := next((kind for kind in ("image/png", "image/jpeg") if kind in data), None):
-        about = metadata.get(picture, {})
-        alt = visible(str(about.get("alt") or f"Chart: {section}"))
-        figure = _element("figure", "", "chart")
+        yield _dress(markdown(data["text/markdown"]), section)
+    elif picture := next((kind for kind in PICTURES if kind in data), None):
         source = f"data:{picture};base64,{''.join(data[picture].split())}"
-        size = {side: str(int(about[side])) for side in ("width", "height") if side in about}
-        figure.append(BeautifulSoup().new_tag("img", attrs={"src": source, "alt": alt, **size}))
-        yield figure
+        yield figure(source, metadata.get(picture, {}), section)
     elif "text/plain" in data and not REPR.fullmatch(data["text/plain"].strip()):
         text = data["text/plain"]
         if text[:1] in "'\"":
-            yield _element("p", str(_unquoted(text)))
+            yield element("p", str(_unquoted(text)))
         else:
-            yield _element("pre", text, "plain")
+            yield element("pre", text, "plain")
+
+
+def _charts(cell: NotebookNode) -> Iterator[Mapping]:
+    """Give what the charts of a cell say of themselves."""
+    for output in cell.get("outputs", []):
+        yield from (output.get("metadata", {}).get(kind, {}) for kind in PICTURES)
 
 
 def _unquoted(text: str) -> object:
@@ -149,27 +204,26 @@ def _unquoted(text: str) -> object:
         return text
 
 
-def _element(name: str, text: str, kind: str = "") -> Tag:
-    element = BeautifulSoup().new_tag(name, attrs={"class": kind} if kind else {})
-    if text:
-        element.string = visible(text)
-    return element
-
-
-def _dress(source: str) -> Tag:
+def _dress(source: str, section: str) -> Tag:
     """Sanitize HTML, let its tables scroll in their own box, and set their numbers right."""
     part = BeautifulSoup(sanitize(source), "html.parser")
-    for number, table in enumerate(part.find_all("table"), start=1):
+    for table in part.find_all("table"):
         if "dataframe" in table.get("class", []):
             del table["style"]
             _align_numbers(table)
         if "gt_table" in table.get("class", []):
             del table.parent["style"]
         caption = table.select_one("caption, .gt_title")
-        label = caption.get_text().strip() if caption else f"Table {number}"
-        # Without a tab stop, who has no mouse cannot scroll it.
-        box = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": label}
-        table.wrap(part.new_tag("div", attrs=box))
+        label = caption.get_text().strip() if caption else f"Table: {section}"
+        for cell in table.find_all(["td", "th"]):
+            if DAY.fullmatch(cell.get_text().strip()):
+                cell["class"] = [*cell.get("class", []), "day"]
+        box = table.wrap(scrolling(label))
+        # A note is read, not scrolled.
+        if foot := table.tfoot:
+            box.insert_after(element("p", " ".join(foot.extract().get_text(" ").split()), "note"))
+    for prose in part.find_all(["p", "li"]):
+        hold_together(prose)
     return part
 
 

@@ -1,18 +1,29 @@
 """A run: several notebooks, side by side, into one folder of reports."""
 
 import json
+import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from revops_kit.errors import ReportError, RevopsError, UnknownNameError
-from revops_kit.report.folder import earlier_entries, publish, publish_texts, staging
+from revops_kit.report import warm
+from revops_kit.report.folder import (
+    check_names,
+    earlier_entries,
+    publish,
+    publish_texts,
+    staging,
+)
+from revops_kit.report.index import other_runs
 from revops_kit.report.parameters import cells_of, check_parameters, parameters_of, source_of
+from revops_kit.report.private import hidden, revealed, without_paths
 
 PACKAGES = (
     "revops-kit pandas ibis-framework duckdb statsmodels seaborn matplotlib papermill nbconvert"
@@ -51,6 +62,7 @@ class _Made:
     title: str
     headline: str | None = None
     error: str | None = None
+    trend: tuple[float | None, ...] = ()
 
 
 def run(
@@ -59,7 +71,7 @@ def run(
     into: Path,
     *,
     workdir: Path,
-    jobs: int = 2,
+    jobs: int | None = None,
     title: str,
     context: Mapping[str, object],
     only: Mapping[str, Mapping[str, object]] | None = None,
@@ -81,7 +93,7 @@ def run(
     workdir
         The workspace's folder, where the kernels work.
     jobs
-        How many notebooks run at a time.
+        How many notebooks run at a time; one for each core unless told.
     title
         What stands over the index, such as "September 2026".
     context
@@ -118,10 +130,18 @@ def run(
         "title": title,
         "version": version("revops-kit"),
     }
+    from revops_kit.workspace import FILE, secrets_of
+
+    secrets = secrets_of(workdir / str(parameters.get("workspace") or FILE))
     tell = progress or (lambda _: None)
     outcomes: dict[Path, Outcome] = {}
 
-    with staging(into) as stage, ThreadPoolExecutor(jobs) as pool:
+    with (
+        staging(into) as stage,
+        warm.warm(notebooks, workdir),
+        ThreadPoolExecutor(jobs or _cores()) as pool,
+    ):
+        _load()
         entries = earlier_entries(into)
 
         def make(notebook: Path) -> _Made:
@@ -133,7 +153,8 @@ def run(
         futures = {pool.submit(make, notebook): notebook for notebook in notebooks}
         try:
             for future in as_completed(futures):
-                notebook, made = futures[future], future.result()
+                notebook = futures[future]
+                made = _examined(notebook.stem, future.result(), stage, workdir, secrets)
                 outcomes[notebook] = _put(notebook.stem, made, stage, into)
                 entries[notebook.stem] = _entry(
                     notebook.stem, made, values[notebook], context, entries.get(notebook.stem)
@@ -142,7 +163,7 @@ def run(
         except BaseException:
             _stop(futures)
             raise
-        _list(entries, notebooks, parameters, context, stage, into)
+        _list(entries, notebooks, parameters, context, secrets, stage, into)
     return [outcomes[notebook] for notebook in notebooks]
 
 
@@ -152,11 +173,7 @@ def _values(
     only: Mapping[str, Mapping[str, object]],
 ) -> dict[Path, dict[str, object]]:
     """Share the parameters out, before anything is written or started."""
-    names = [notebook.stem for notebook in notebooks]
-    if len(set(names)) < len(names) or "index" in names:
-        raise ReportError(
-            "Two notebooks of one name, or one called index, would overwrite each other's reports."
-        )
+    check_names(notebook.stem for notebook in notebooks)
     known = {notebook: parameters_of(notebook) for notebook in notebooks}
     for name in parameters:
         if not any(name in its for its in known.values()):
@@ -173,6 +190,17 @@ def _values(
     }
 
 
+def _load() -> None:
+    """Import what takes seconds, and `revops kpi` should not have to wait for."""
+    # jsonschema would build a grammar of international addresses, for two seconds more.
+    grammar = "rfc3987_syntax"
+    sys.modules.setdefault(grammar, None)  # type: ignore[arg-type]
+    from revops_kit.report import kernels, pages  # noqa: F401
+
+    if sys.modules[grammar] is None:
+        del sys.modules[grammar]
+
+
 def _make(
     notebook: Path,
     values: dict[str, object],
@@ -183,13 +211,13 @@ def _make(
     cell_timeout: int,
 ) -> _Made:
     """Run one notebook and write its page into the staging folder."""
-    # Papermill takes seconds to import, which `revops kpi` should not have to wait for.
     import nbformat
 
     from revops_kit.report import kernels, pages
 
     started = time.perf_counter()
     headline = error = None
+    trend: tuple[float | None, ...] = ()
     output = stage / f"{notebook.stem}.ipynb"
     try:
         executed = kernels.execute(notebook, output, values, workdir, cell_timeout)
@@ -199,25 +227,51 @@ def _make(
         report = pages.read_report(executed, title)
         page = pages.write_report(executed, report, context)
         (stage / f"{notebook.stem}.html").write_text(page, encoding="utf-8")
-        title, headline = report.title, report.headline_text
+        title, headline, trend = report.title, report.headline_text, report.trend
     except RevopsError as failure:
         error = str(failure)
-        _without_paths(output)
     except OSError as failure:
         error = f"Its report could not be written ({failure.strerror})."
-    return _Made(time.perf_counter() - started, title, headline, error)
+    return _Made(time.perf_counter() - started, title, headline, error, trend)
 
 
-def _without_paths(notebook: Path) -> None:
-    """Take the paths of this machine out of a notebook that failed, as out of one that did not."""
-    import nbformat
+def _examined(
+    name: str, made: _Made, stage: Path, workdir: Path, secrets: Mapping[str, str]
+) -> _Made:
+    """Take paths out of what was made, and whatever gives a secret away."""
+    error = made.error and hidden(without_paths(made.error, workdir), secrets)
+    notebook, page = stage / f"{name}.ipynb", stage / f"{name}.html"
+    try:
+        _without_paths(notebook, workdir)
+        for file in (page, notebook):
+            if file.exists() and (variable := revealed(file.read_text("utf-8"), secrets)):
+                notebook.unlink()
+                error = f"{f'{error} ' if error else ''}{_giving_away(variable)}"
+                break
+    # The disk is full, so that the notebook is cut off.
+    except (OSError, ValueError) as failure:
+        notebook.unlink(missing_ok=True)
+        reason = getattr(failure, "strerror", None) or "it was cut off"
+        error = error or f"Its report could not be written ({reason})."
+    return replace(made, error=error, headline=None if error else made.headline)
 
+
+def _giving_away(variable: str) -> str:
+    return (
+        f"It would show the value of the environment variable {variable}: take that out of the "
+        f"notebook or, if it is no secret, write it into the workspace's file itself."
+    )
+
+
+def _without_paths(notebook: Path, workdir: Path) -> None:
+    """Take the paths of this machine out of a notebook, those in tracebacks and warnings too."""
     if not notebook.exists():
         return
-    failed = nbformat.read(notebook, as_version=4)
+    content = json.loads(notebook.read_text("utf-8"))
     for path in ("input_path", "output_path"):
-        failed.metadata.get("papermill", {}).pop(path, None)
-    nbformat.write(failed, notebook)
+        content["metadata"].get("papermill", {}).pop(path, None)
+    content = without_paths(content, workdir)
+    notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _put(name: str, made: _Made, stage: Path, into: Path) -> Outcome:
@@ -229,7 +283,8 @@ def _put(name: str, made: _Made, stage: Path, into: Path) -> Outcome:
         return Outcome(name, "failed", None, None, made.seconds, made.error)
     publish(stage / notebook, into, notebook)
     publish(stage / f"{name}.html", into, f"{name}.html")
-    (into / failed).unlink(missing_ok=True)
+    for old in (failed, f"{name}.pdf"):
+        (into / old).unlink(missing_ok=True)
     return Outcome(name, "done", into / f"{name}.html", made.headline, made.seconds, None)
 
 
@@ -246,6 +301,7 @@ def _entry(
         report = {
             "file": f"{name}.html",
             "headline": made.headline,
+            "trend": made.trend,
             "parameters": _named(values),
             "as_of": context["as_of"],
             "made_at": context["made_at"],
@@ -265,16 +321,18 @@ def _list(
     notebooks: Iterable[Path],
     parameters: Mapping[str, object],
     context: Mapping[str, object],
+    secrets: Mapping[str, str],
     stage: Path,
     into: Path,
 ) -> None:
     """Write `index.html` and `run.json`: this run's notebooks in its order, then earlier ones."""
     from revops_kit.report import pages
 
+    context = hidden(dict(context), secrets)
     ordered = {notebook.stem: entries[notebook.stem] for notebook in notebooks} | entries
     record = {
         **context,
-        "parameters": _named(parameters),
+        "parameters": hidden(_named(parameters), secrets),
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES.split()},
@@ -283,8 +341,11 @@ def _list(
     }
     texts = {
         "run.json": json.dumps(record, indent=2, ensure_ascii=False, default=str),
-        "index.html": pages.write_index(ordered, context),
+        "index.html": pages.write_index(ordered, {**context, "others": other_runs(into)}),
     }
+    for name, text in texts.items():
+        if variable := revealed(text, secrets):
+            raise ReportError(f"{name} is not published. {_giving_away(variable)}")
     publish_texts(texts, stage, into)
 
 
@@ -297,6 +358,13 @@ def _stop(futures: Iterable[Future]) -> None:
     # A kernel may be about to start, so once is not enough.
     while wait(futures, timeout=0.1).not_done:
         kernels.kill_all()
+
+
+def _cores() -> int:
+    """Count the cores that this process may use, which in a container are not all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _title_of(notebook: Path) -> str:

@@ -1,5 +1,7 @@
 """Reports read from notebooks that are already executed; `test_running.py` executes some."""
 
+import json
+import re
 import shutil
 import subprocess
 import threading
@@ -9,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from revops_kit.report.index import other_runs
 from revops_kit.report.pages import read_report, write_index, write_report
 from revops_kit.report.sanitize import sanitize
 
@@ -113,6 +116,7 @@ def test_nothing_hidden_in_the_data_reaches_the_page(hostile):
         ],
         [shown(markdown=hostile), shown(plain=hostile)],
         [shown(png=PIXEL, png_metadata={"alt": f'"{hostile}'})],
+        [chart({"columns": [hostile], "rows": [[hostile]], "of": 1}, hostile, [hostile])],
         [new_output("stream", name="stdout", text=hostile)],
         headline=[shown(html=hostile)],
     )
@@ -122,10 +126,18 @@ def test_nothing_hidden_in_the_data_reaches_the_page(hostile):
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_nothing_hidden_in_the_data_reaches_the_index(hostile):
     report = {"file": "win_rate.html", "headline": hostile, "as_of": hostile, "made_at": hostile}
+    other = {"folder": hostile, "period": hostile, "failed": 1}
     entry = {"title": hostile, "status": "failed", "error": hostile, "seconds": 1.0}
     page = write_index(
         {"win_rate": entry | {"report": report}, "cac": entry | {"report": None}},
-        {"title": hostile, "company": hostile, "notes": [hostile], "version": "1.0"},
+        {
+            "title": hostile,
+            "company": hostile,
+            "notes": [hostile],
+            "others": [other],
+            "tables": {hostile: {"team": hostile, "rows": 1, "newest": hostile}},
+            "version": "1.0",
+        },
     )
     assert_harmless(page)
 
@@ -193,7 +205,7 @@ def test_without_a_headline_there_is_none():
 
 def test_two_amounts_of_money_are_no_formula():
     page = page_of(executed("# Win rate", "From **$2 M** to **$3 M**"))
-    assert "From <strong>$2 M</strong> to <strong>$3 M</strong>" in page
+    assert "From $2 M to $3 M" in Elements(page).text
 
 
 def test_contents_list_leads_to_every_heading():
@@ -211,6 +223,131 @@ def test_chart_carries_the_alt_text_of_its_metadata_or_its_section():
     assert [picture["alt"] for picture in pictures] == ["Win rate: 63 % in May", "Chart: Trend"]
     assert pictures[0]["width"] == "600"
     assert pictures[0]["src"] == f"data:image/png;base64,{PIXEL}"
+
+
+def chart(numbers, title="Win rate", notes=(), **words):
+    """What a chart says of itself: 300 pixels high, of which 40 are words above, 20 below."""
+    words = {"title": title, "question": "What share?", "notes": list(notes), **words}
+    about = {"alt": "Win rate: 63 %", "width": 600, "height": 300, "numbers": numbers}
+    return shown(png=PIXEL, png_metadata=about | {"words": words | {"above": 40, "below": 20}})
+
+
+TREND = {
+    "columns": ["period", "value", "low"],
+    "rows": [["2026-08", 0.1 + 0.2, None], ["2026-09", 1240000.5, 1]],
+    "of": 2,
+}
+
+
+def test_words_of_a_chart_are_set_in_type_and_cut_off_the_picture():
+    page = page_of(executed("# Win rate", [chart(TREND, notes=["2026-09 is partial."])]))
+    (picture,) = Elements(page).named("img")
+    assert (picture["width"], picture["height"]) == ("600", "240")
+    assert picture["style"] == "aspect-ratio: 600 / 240; object-position: 0 66.67%"
+    before, after = page.split("<img")
+    assert '<figcaption><p class="title">Win rate</p><p>What share?</p></figcaption>' in before
+    assert "2026-09</span> is partial.</p>" in after
+
+
+def test_numbers_of_a_chart_unfold_below_it_in_full():
+    page = page_of(executed("# Win rate", [chart(TREND)]))
+    details = page.split('<details class="numbers">')[1].split("</details>")[0]
+    assert '<summary>Numbers<span class="unseen"> of Win rate</span></summary>' in details
+    assert '<th scope="col">Period</th><th class="number" scope="col">Value</th>' in details
+    # 0.1 + 0.2 is 0.30000000000000004 to a computer
+    assert '<th scope="row">2026-08</th><td class="number">0.3</td><td class="number">–</td>' in (
+        details
+    )
+    assert '<td class="number">1,240,000.5</td><td class="number">1</td>' in details
+
+
+def test_numbers_that_are_not_all_there_say_so():
+    page = page_of(executed("# Win rate", [chart(TREND | {"of": 1_000})]))
+    assert "2 of 1,000 rows, evenly spaced." in page
+
+
+def test_first_chart_over_periods_is_the_trend_of_the_report():
+    split = {"columns": ["period", "region", "value"], "rows": [["2026-08", "EMEA", 1]], "of": 1}
+    notebook = executed("# Win rate", [chart(split), chart(TREND), chart(split)])
+    assert read_report(notebook, "win_rate").trend == (0.1 + 0.2, 1240000.5)
+    assert read_report(executed("# Win rate", [chart(split)]), "win_rate").trend == ()
+
+
+def test_no_line_of_prose_ends_within_a_period_or_a_figure():
+    page = page_of(executed("# Win rate", "Up −€5.2 k on 2026-08 (95 % interval), `a-1`"))
+    held = re.findall(r'<span class="unbroken">(.*?)</span>', page)
+    assert held == ["−€5.2 k", "2026-08", "95 %"]
+
+
+def test_note_of_a_table_stands_below_it():
+    import pandas as pd
+    from great_tables import GT
+
+    table = GT(pd.DataFrame({"rate": [0.25]})).tab_source_note("5 touches are left out.")
+    page = page_of(executed("# Win rate", [shown(html=table._repr_html_())]))
+    assert '</table></div><p class="note">5 touches are left out.</p>' in re.sub(
+        r">\s+<", "><", page
+    )
+    assert "<tfoot" not in page
+
+
+def index_of(entries, **context):
+    return write_index(
+        {name: {"error": None, "seconds": 1.0, **entry} for name, entry in entries.items()},
+        {"title": "September", "version": "1.0", **context},
+    )
+
+
+def done(headline="Win rate: 63 %", as_of="2026-09-30", trend=(1, 2, 3)):
+    report = {"file": "win_rate.html", "headline": headline, "as_of": as_of, "trend": trend}
+    return {"title": "Win rate", "status": "done", "report": report | {"made_at": None}}
+
+
+def test_index_shows_each_headline_with_its_trend():
+    page = index_of({"win_rate": done()}, as_of="2026-09-30", made_at=None)
+    assert '<a href="win_rate.html">Win rate</a>' in page
+    assert '<p class="says">Win rate: <span class="unbroken">63 %</span></p>' in page
+    assert Elements(page).named("img")[0]["src"].startswith("data:image/png;base64,iVBOR")
+    assert 'class="notices"' not in page
+
+
+def test_index_tells_what_failed_and_what_is_stale():
+    failed = {"title": "CAC", "status": "failed", "error": "Cell [3] failed.", "report": None}
+    page = index_of(
+        {"win_rate": done(as_of="2026-08-31"), "cac": failed},
+        as_of="2026-09-30",
+        made_at="2026-12-01 09:00",
+        tables={
+            "spend": {"team": "marketing", "rows": 7, "newest": "2026-07-31"},
+            "leads": {"team": "marketing", "rows": 7, "newest": "2026-09-01"},
+            "changes": {"team": "operations", "rows": 7, "newest": "2024-01-01"},
+        },
+    )
+    notices = re.findall(r"<li>(.*?)</li>", page.split('class="notices"')[1].split("</ul>")[0])
+    assert notices == [
+        "Failed: CAC.",
+        "The data end 62 days before these reports were made.",
+        "Stale, by how long before the last day known they end: spend (61 days).",
+    ]
+    assert "Stale: as of 31 August 2026" in page
+    assert page.count("days behind") == 1
+
+
+def test_index_links_to_the_runs_in_the_folders_beside_it(tmp_path):
+    for name, record in {
+        "2026-07": {"period": "2026-07", "notebooks": {"cac": {"status": "failed"}}},
+        "2026-08": {"period": "2026-08", "notebooks": {}},
+        "2026-09": {"period": "2026-09", "notebooks": {}},
+        "elsewhere": ["no run of ours"],
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text("")
+        (tmp_path / name / "run.json").write_text(json.dumps(record))
+    others = other_runs(tmp_path / "2026-09")
+    assert [each["folder"] for each in others] == ["2026-08", "2026-07"]
+    page = index_of({}, others=others)
+    assert '<a href="../2026-08/index.html">August 2026</a>' in page
+    assert '<a href="../2026-07/index.html">July 2026</a> <span class="behind">(1 failed)' in page
 
 
 def test_numbers_of_a_pandas_frame_are_set_right_with_their_heads():
@@ -253,7 +390,7 @@ def test_marks_that_turn_text_around_are_taken_out():
 
 
 def test_page_weighs_little():
-    assert len(page_of(executed("# Win rate"))) < 15_000
+    assert len(page_of(executed("# Win rate"))) < 20_000
 
 
 @pytest.fixture

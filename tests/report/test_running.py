@@ -1,4 +1,4 @@
-"""Runs with the real Papermill and real kernels."""
+"""Runs with the real Papermill and real kernels, warm ones where there are any."""
 
 import json
 import os
@@ -12,6 +12,8 @@ import pytest
 
 from revops_kit.errors import ReportError, RequestError, UnknownNameError
 from revops_kit.report import run
+
+pytestmark = pytest.mark.usefixtures("warm_parent")
 
 CONTEXT = {
     "company": "Northwind Analytics",

@@ -1,0 +1,92 @@
+"""Pictures of a page: the words around them in its own type, their numbers to unfold."""
+
+from collections.abc import Mapping
+
+from bs4 import BeautifulSoup, Tag
+
+from revops_kit.report.markup import element, hold_together, scrolling
+from revops_kit.report.sanitize import visible
+from revops_kit.units import MINUS, MISSING
+
+
+def figure(source: str, about: Mapping, section: str) -> Tag:
+    """Set a picture, the words around it in the page's type, and its numbers to unfold.
+
+    The words are drawn into the picture too, for wherever it goes alone: here they are cut off.
+    """
+    words, whole = about.get("words", {}), element("figure", "", "chart")
+    picture = BeautifulSoup().new_tag("img", attrs={"src": source})
+    picture["alt"] = visible(str(about.get("alt") or f"Chart: {section}"))
+    size = {side: int(about[side]) for side in ("width", "height") if side in about}
+    if words:
+        above, below = int(words["above"]), int(words["below"])
+        size["height"] -= above + below
+        picture["style"] = (
+            f"aspect-ratio: {size['width']} / {size['height']};"
+            f" object-position: 0 {above / (above + below):.2%}"
+        )
+        caption = element("figcaption", "")
+        caption.append(element("p", words["title"], "title"))
+        if words["question"]:
+            caption.append(element("p", words["question"]))
+        whole.append(caption)
+    for side, pixels in size.items():
+        picture[side] = str(pixels)
+    whole.append(picture)
+    if words and words["notes"]:
+        whole.append(element("p", " ".join(words["notes"]), "note"))
+    hold_together(whole)
+    if about.get("numbers", {}).get("rows"):
+        whole.append(_numbers(about["numbers"], words.get("title") or section))
+    return whole
+
+
+def _numbers(numbers: Mapping, title: str) -> Tag:
+    """Set the numbers of a picture in full, to unfold."""
+    rows, table = numbers["rows"], element("table", "")
+    head = BeautifulSoup().new_tag("tr")
+    for name in numbers["columns"]:
+        head.append(element("th", _heading(name)))
+        head.contents[-1]["scope"] = "col"
+    table.append(element("thead", ""))
+    table.thead.append(head)
+    table.append(element("tbody", ""))
+    for row in rows:
+        line = BeautifulSoup().new_tag("tr")
+        for place, value in enumerate(row):
+            line.append(element("td" if place else "th", _in_full(value)))
+        line.th["scope"] = "row"
+        table.tbody.append(line)
+    for column in range(len(head.contents)):
+        if not any(isinstance(row[column], str) for row in rows):
+            for line in (head, *table.tbody.contents):
+                line.contents[column]["class"] = "number"
+    unfolded = element("details", "", "numbers")
+    unfolded.append(element("summary", "Numbers"))
+    unfolded.summary.append(element("span", f" of {title}", "unseen"))
+    if numbers["of"] > len(rows):
+        said = f"{len(rows)} of {numbers['of']:,} rows, evenly spaced."
+        unfolded.append(element("p", said, "note"))
+    unfolded.append(table)
+    table.wrap(scrolling(f"Numbers of {title}"))
+    return unfolded
+
+
+def _in_full(value: object) -> str:
+    """Write a number to all its figures but the crumbs of binary fractions."""
+    if value is None or value == "":
+        return MISSING
+    return f"{value:,.15g}".replace("-", MINUS) if isinstance(value, float) else str(value)
+
+
+def _heading(name: str) -> str:
+    return f"{name[:1].upper()}{name[1:]}".replace("_", " ")
+
+
+def over_periods(about: Mapping) -> tuple[float | None, ...]:
+    """Take the values of a chart over periods; none of one that is split, or no trend."""
+    numbers = about.get("numbers", {})
+    columns, rows = numbers.get("columns", []), numbers.get("rows", [])
+    if columns[:2] != ["period", "value"] or len(rows) < 2:
+        return ()
+    return tuple(row[1] for row in rows)

@@ -1,0 +1,152 @@
+"""The parent of warm kernels: imports, then forks a process for each request (see `warm`).
+
+Only a process with a single thread can be forked safely: a lock that another thread holds stays
+locked in the child for ever. So this opens no database and no ZeroMQ context, and sees to it that
+it is alone before it forks.
+"""
+
+import atexit
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+from revops_kit.report.warm import NUMBER
+
+# What every kernel needs, and what the kit imports late.
+ALWAYS = """
+    great_tables ipykernel.kernelapp ipykernel.ipkernel ipykernel.zmqshell ipykernel.debugger
+    IPython.core.completerlib IPython.core.debugger IPython.core.logger IPython.core.oinspect
+    IPython.extensions.storemagic faulthandler psutil tornado.platform.asyncio
+    numpy pandas pyarrow.dataset ibis duckdb ibis.backends.duckdb ibis.formats.pandas
+    matplotlib.pyplot matplotlib.backends.backend_agg matplotlib_inline.backend_inline
+    PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin
+    PIL.PngImagePlugin scipy.optimize scipy.stats seaborn
+    revops_kit.workspace revops_kit.kpis revops_kit.charts revops_kit.show
+"""
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
+# Memory that Arrow keeps is tidied up by a thread that knows of forks.
+HARMLESS = {"jemalloc_bg_thd"}
+
+
+def main() -> None:
+    """Import, then fork until the run ends; each child becomes a kernel."""
+    number, *modules = sys.argv[1:]
+    run = socket.socket(fileno=int(number))
+    try:
+        preload(modules)
+        os.close(os.pidfd_open(os.getpid()))  # Linux has it since 2019
+    except Exception as problem:
+        # A failing import may quote what it read.
+        run.send(f"their parent process failed with {type(problem).__name__}".encode())
+        sys.exit(1)
+    gc.collect()
+    # Collecting garbage would write to every page that is shared with the parent.
+    gc.freeze()
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+    if kernel := serve(run):
+        prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        become_kernel(kernel)
+
+
+def preload(modules: list[str]) -> None:
+    """Import what every kernel needs, and of `modules` those that can be; stay alone."""
+    for name in ALWAYS.split():
+        import_module(name)
+    for name in modules:
+        # The notebook will say what is wrong with it.
+        with suppress(Exception):
+            import_module(name)
+    import duckdb
+
+    # Importing it has opened a database, with threads; it opens another when it needs one.
+    duckdb.default_connection().close()
+    threads = [each.read_text().strip() for each in Path("/proc/self/task").glob("*/comm")]
+    if len([each for each in threads if each not in HARMLESS]) > 1:
+        raise RuntimeError("an import has started a thread")
+
+
+def serve(run: socket.socket) -> socket.socket | None:
+    """Fork for every request.
+
+    Returns
+    -------
+    socket or None
+        In a child, where its request is to be read; in the parent None, when the run is over.
+    """
+    kernels: dict[int, tuple[int, socket.socket]] = {}
+    # Not epoll, which a child would share with its parent.
+    ready = selectors.PollSelector()
+    ready.register(run, selectors.EVENT_READ)
+    while True:
+        for key, _ in ready.select():
+            if key.fd in kernels:
+                ready.unregister(key.fd)
+                _tell_end(key.fd, *kernels.pop(key.fd))
+                continue
+            _, fds, _, _ = socket.recv_fds(run, 1, 1)
+            if not fds:
+                for pid, _ in kernels.values():
+                    with suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
+                return None
+            request = socket.socket(fileno=fds[0])
+            try:
+                pid = os.fork()
+            except OSError:
+                request.close()
+                continue
+            if not pid:
+                run.close()
+                for fd, (_, other) in kernels.items():
+                    os.close(fd)
+                    other.close()
+                return request
+            # So that whatever the kernel starts can be ended with it.
+            os.setpgid(pid, pid)
+            ended = os.pidfd_open(pid)
+            kernels[ended] = pid, request
+            ready.register(ended, selectors.EVENT_READ)
+            with suppress(OSError):
+                request.send(NUMBER.pack(pid))
+
+
+def _tell_end(ended: int, pid: int, request: socket.socket) -> None:
+    _, status = os.waitpid(pid, 0)
+    os.close(ended)
+    with suppress(OSError), request:
+        request.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
+
+
+def become_kernel(request: socket.socket) -> None:
+    """Turn this process into the kernel that was asked for, as if it had been started afresh."""
+    import matplotlib_inline.backend_inline
+    import numpy
+    from ipykernel.kernelapp import IPKernelApp
+
+    with request, request.makefile("rb") as lines:
+        asked = json.loads(lines.readline())
+    # They belong to the parent's temporary files and the like.
+    atexit._clear()
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    # Python reseeds `random` itself.
+    numpy.random.seed()
+    sys.argv = ["ipykernel_launcher.py", *asked["argv"]]
+    app = IPKernelApp.instance()
+    app.parent_handle = 1  # nobody to watch: see DIE_WITH_PARENT
+    app.initialize(asked["argv"])
+    # Imported without a shell, it has not hooked itself in, and would drop every chart.
+    matplotlib_inline.backend_inline._enable_matplotlib_integration()
+    app.start()
