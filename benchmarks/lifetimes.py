@@ -55,13 +55,7 @@ def incidence(deals: int, rounds: int) -> dict[str, float]:
 
 def purchases(customers: int, rounds: int) -> dict[str, float]:
     """Time the fit of BG/NBD to many customers, and the grouping of equal histories alone."""
-    chance = np.random.default_rng(20260930)
-    # Customers of Gamma(0.25, 4.4) rates a week who drop out, watched for up to 78 weeks.
-    age = chance.integers(26, 79, customers).astype(float)
-    rate = chance.gamma(0.25, 1 / 4.4, customers)
-    alive = np.minimum(age, np.ceil(age * chance.beta(2.4, 0.8, customers)))
-    x = chance.poisson(rate * alive)
-    t_x = np.where(x > 0, np.ceil(alive * chance.beta(np.maximum(x, 1), 1)), 0.0)
+    x, t_x, age = histories(customers)
 
     def alone() -> pd.DataFrame:
         frame = pd.DataFrame({"x": x, "t_x": t_x, "age": age})
@@ -72,6 +66,28 @@ def purchases(customers: int, rounds: int) -> dict[str, float]:
         return lifetime.fit_bg_nbd(groups.x, groups.t_x, groups.age, groups.n).loglik
 
     return alternately(rounds, **{"with": full, "alone": alone})
+
+
+def histories(customers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make customers as BG/NBD has them: repeat purchases, the last one's age, and their own.
+
+    They buy at Gamma(0.243, 4.414) rates a week and drop out after a purchase with Beta(0.793,
+    2.426) chances – what the model's authors found for CDNOW – and are watched for 26 to 78 weeks.
+    Times are whole weeks.
+    """
+    chance = np.random.default_rng(20260930)
+    age = chance.integers(26, 79, customers).astype(float)
+    rate = chance.gamma(0.243, 1 / 4.414, customers)
+    leaves = chance.beta(0.793, 2.426, customers)
+    x, t_x, now = np.zeros(customers), np.zeros(customers), np.zeros(customers)
+    stays = np.arange(customers)
+    while len(stays):
+        now[stays] += chance.exponential(1 / rate[stays])
+        stays = stays[now[stays] <= age[stays]]
+        x[stays] += 1
+        t_x[stays] = np.ceil(now[stays])
+        stays = stays[chance.random(len(stays)) >= leaves[stays]]
+    return x, t_x, age
 
 
 if __name__ == "__main__":

@@ -15,15 +15,15 @@ from revops_kit import deals, kpis, recurring
 from revops_kit.drivers import within
 from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Result, Workspace, with_policies
-from revops_kit.kpis.clv import fold
+from revops_kit.kpis.clv import fold, retention_model, watched
 from revops_kit.noted import empty, lacking, noted
 from revops_kit.periods import ONE_DAY, Periods, containing, last
+from revops_kit.stats.intervals import Z
 from revops_kit.units import COUNT, MONEY, RATIO, SHARE, Unit, plural
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import ShiftedBetaGeometric
 
-NORMAL = 1.959964  # for intervals of 95 %
 LAG_NEEDS = {
     "opportunities": ("closed_at", "outcome", "lead_id"),
     "leads": ("created_at",),
@@ -361,13 +361,9 @@ def _cost(result: Result) -> float:
 
 def _survival(lifetime: Result) -> "ShiftedBetaGeometric":
     """Fit the curve that `clv` is made with."""
-    from revops_kit.stats import lifetime as models
-
     if lifetime.unavailable or "months" not in lifetime.rows().columns:
         raise StatisticsError("not available: needs subscriptions.mrr")
-    seen = fold(lifetime.rows(), ["period"]).to_pandas()
-    left = seen.left.astype(bool).to_numpy()
-    return models.fit_sbg_durations(seen.months.to_numpy(), left, seen["count"].to_numpy())
+    return retention_model(watched(fold(lifetime.rows(), ["period"]).to_pandas()))
 
 
 def _magic_number(running: Result, spent: Result) -> float:
@@ -388,7 +384,7 @@ def _value_over_cost(lifetime: Result, cost: Result) -> tuple[float, float, floa
     # Of CAC only the number of customers is chance: the logarithm of a Poisson count n has
     # variance 1 / n.
     relative = (lifetime.high - lifetime.value) / lifetime.value
-    width = np.hypot(relative, NORMAL / np.sqrt(cost.n))
+    width = np.hypot(relative, Z / np.sqrt(cost.n))
     return ratio, ratio * np.exp(-width), ratio * np.exp(width)
 
 

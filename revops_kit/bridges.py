@@ -1,11 +1,12 @@
 """Bridges: from what a figure was to what it is, in steps that add up.
 
-Each gives a frame of `step`, `amount` and `kind` (total or change), as `charts.bridge` draws it.
-What the steps leave over is the residual, which the chart writes beneath; it is nothing but
-rounding.
+Each function gives a `Bridge`: steps to draw, what they leave over, and the rows behind each.
 """
 
 import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -13,88 +14,181 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals, recurring
-from revops_kit.drivers import within
+from revops_kit.drivers import factors, forecast_by_month, within
+from revops_kit.errors import UnknownNameError
 from revops_kit.kpi import Result, Workspace
-from revops_kit.periods import Period, Periods
+from revops_kit.kpis import conversion_rate, forecast_accuracy
+from revops_kit.noted import lacking
+from revops_kit.periods import Period, Periods, shift
+from revops_kit.result import Words
+from revops_kit.tables import BLANK, stack
+from revops_kit.units import MONEY, MONEY_PER_DAY, Unit
+
+if TYPE_CHECKING:
+    from revops_kit.charts import Chart
 
 COLUMNS = ["step", "amount", "kind"]
+NOTHING = ibis.null("float64")
+# Each factor of velocity: the sum it is made of, the count that divides it, and its power.
+FACTORS = {
+    "open deals": ("open", "", 1),
+    "win rate": ("won", "decided", 1),
+    "amount": ("amount", "amounts", 1),
+    "cycle": ("days", "timed", -1),
+}
 
 
-def residual(steps: pd.DataFrame) -> float:
-    """Say what the changes leave over: the last total less the first and all changes.
+@dataclass(frozen=True, eq=False)
+class Bridge:
+    """From a start through changes to an end.
 
-    Examples
-    --------
-    >>> residual(pd.DataFrame([("a", 10, "total"), ("b", 5, "change"), ("c", 15, "total")],
-    ...                       columns=COLUMNS))
-    0.0
+    Attributes
+    ----------
+    title, question
+        Written above its picture.
+    unit, currency
+        How amounts are written.
+    frame
+        A row per step, in order: `step` (its name), `amount` and `kind`: "total" for a level
+        reached, "change" for what is added to it or, with a minus, taken away. Empty where there
+        is no bridge.
+    missing_because
+        Why there is none.
     """
-    totals = steps.amount[steps.kind == "total"]
-    return float(totals.iloc[-1] - totals.iloc[0] - steps.amount[steps.kind == "change"].sum())
+
+    title: str
+    question: str
+    unit: Unit
+    currency: str
+    frame: pd.DataFrame
+    missing_because: str = ""
+    behind: ir.Table | None = field(default=None, repr=False)
+    adds: Mapping[str, ir.Value] = field(default_factory=dict, repr=False)
+
+    @property
+    def residual(self) -> float:
+        """What the changes leave over: the last total less the first and all changes.
+
+        Nothing but rounding, below 0.01; 0 where there is no bridge.
+        """
+        if self.frame.empty:
+            return 0.0
+        amount, is_total = self.frame.amount, self.frame.kind == "total"
+        first, last = amount[is_total].iloc[[0, -1]]
+        return float(last - first - amount[~is_total].sum())
+
+    def rows(self, step: str) -> ir.Table:
+        """Reach the rows behind a step, lazily; none where there is no bridge.
+
+        Returns
+        -------
+        Table, one row per thing that made the step
+            Its own columns, and `adds`: what it adds to the step, which together is the step's
+            amount. Ordered by the size of it, the largest first.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such step.
+        """
+        if self.frame.empty or self.behind is None:
+            return ibis.memtable([], schema={"adds": "float64"})
+        if step not in self.adds:
+            raise UnknownNameError("a step", step, self.adds, f"in the bridge {self.title!r}")
+        rows = self.behind.mutate(adds=self.adds[step].cast("float64"))
+        rows = rows.filter(rows.adds.notnull())
+        rows = rows.drop(*(name for name in rows.columns if name.startswith("_")))
+        return rows.order_by(rows.adds.abs().desc())
+
+    def headline(self) -> Words:
+        """Tell the start, the end and the largest changes in one sentence."""
+        if self.frame.empty:
+            return Words(f"{self.title}: {self.missing_because}.")
+        totals = self.frame[self.frame.kind == "total"].iloc[[0, -1]]
+        (start, was), (end, is_now) = zip(totals.step, totals.amount, strict=True)
+        said = (
+            f"{self.title}: {start} {self.unit.write(was, self.currency)}, "
+            f"{end} {self.unit.write(is_now, self.currency)}"
+        )
+        changes = self.frame[(self.frame.kind == "change") & (self.frame.amount != 0)]
+        largest = changes.sort_values("amount", key=abs, ascending=False, kind="stable").head(3)
+        moved = [
+            f"{step} {self.unit.write_change(amount, self.currency)}"
+            for step, amount in zip(largest.step, largest.amount, strict=True)
+        ]
+        return Words(f"{said}; above all {', '.join(moved)}." if moved else f"{said}.")
+
+    def plot(self, **options: Any) -> "Chart":
+        """Draw it, with its residual beneath."""
+        from revops_kit import charts
+
+        return charts.bridge(self, **options)
 
 
-def recurring_revenue(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+def recurring_revenue(ws: Workspace, periods: str | Periods) -> Bridge:
     """Take recurring revenue from the start of a period to its end, movement by movement.
 
     Returns
     -------
-    DataFrame
-        `step`, `amount` and `kind` (total or change): start + new + expansion + reactivation −
-        contraction − churn = end. Empty where there are no subscriptions.
+    Bridge
+        start + new + expansion + reactivation − contraction − churn = end. The rows are
+        customers, as `recurring.movements` has them.
     """
-    if not ws.tables.has("subscriptions", "mrr"):
-        return pd.DataFrame(columns=COLUMNS)
+    about = ("Recurring revenue", "What customers did: came, grew, came back, shrank, left")
+    if missing := lacking(ws.tables, {"subscriptions": ("mrr",)}):
+        return _none(about, MONEY, ws.currency, missing)
     rows = recurring.movements(ws.tables, within(ws, periods))
-    kinds = ["new", "expansion", "reactivation", "contraction", "churn"]
-    sums = (
-        rows.aggregate(
-            start=rows.start_mrr.sum(),
-            end=rows.end_mrr.sum(),
-            **{kind: rows[kind].sum() for kind in kinds},
-        )
-        .to_pandas()
-        .fillna(0.0)
-        .iloc[0]
-    )
-    signs = {"contraction": -1, "churn": -1}
-    steps = [("start", sums["start"], "total")]
-    steps += [(kind, signs.get(kind, 1) * sums[kind], "change") for kind in kinds]
-    steps += [("end", sums["end"], "total")]
-    return pd.DataFrame(steps, columns=COLUMNS)
+    kinds = ("new", "expansion", "reactivation", "contraction", "churn")
+    sides = {name: rows[name].nullif(0.0) for name in ("start_mrr", *kinds, "end_mrr")}
+    columns = {
+        "start": ("_start_mrr", 1),
+        **{kind: (f"_{kind}", -1 if kind in ("contraction", "churn") else 1) for kind in kinds},
+        "end": ("_end_mrr", 1),
+    }
+    rows = rows.mutate(**{f"_{name}": value for name, value in sides.items()})
+    return _from_columns(about, ws.currency, rows, columns)
 
 
-def forecast_error(months: pd.DataFrame) -> pd.DataFrame:
+def forecast_error(ws: Workspace, periods: str | Periods) -> Bridge:
     """Take the sum of forecasts to the sum of what was won, by too much and too little.
-
-    Parameters
-    ----------
-    months
-        As `forecast_by_month` gives them.
 
     Returns
     -------
-    DataFrame
-        `step`, `amount` and `kind`, as `charts.bridge` draws them.
-
-    Examples
-    --------
-    >>> months = pd.DataFrame({"forecast": [950, 25], "won": [1000, 10], "error": [-50, 15]})
-    >>> forecast_error(months).amount.tolist()
-    [975, -15, 50, 1010]
+    Bridge
+        forecast − promised too much + promised too little = won, over the months that were
+        forecast. The rows are forecasts, by month and owner, and the deals won in the same months.
     """
-    error = months.error
-    return pd.DataFrame(
+    about = ("From forecast to outcome", "By month: promised too much, or too little")
+    if reason := forecast_accuracy.unavailable(ws.tables):
+        return _none(about, MONEY, ws.currency, reason)
+    run = within(ws, periods)
+    months = forecast_by_month(ws, run)
+    if months.empty:
+        return _none(about, MONEY, ws.currency, f"not available: {forecast_accuracy.empty}")
+    error, day = months.error, pd.to_datetime(months.month).dt.date
+    frame = pd.DataFrame(
         [
             ("forecast", months.forecast.sum(), "total"),
             ("promised too much", -error[error > 0].sum(), "change"),
             ("promised too little", -error[error < 0].sum(), "change"),
             ("won", months.won.sum(), "total"),
         ],
-        columns=["step", "amount", "kind"],
+        columns=COLUMNS,
     )
 
+    rows = forecast_accuracy.rows(ws.tables, run)
+    rows = rows.filter(rows.month.isin(day.to_list()))
+    short = rows.actual.fill_null(0.0) - rows.forecast.fill_null(0.0)
+    adds = {
+        "forecast": rows.forecast,
+        "promised too much": rows.month.isin(day[error > 0].to_list()).ifelse(short, NOTHING),
+        "promised too little": rows.month.isin(day[error < 0].to_list()).ifelse(short, NOTHING),
+        "won": rows.actual,
+    }
+    return Bridge(*about, MONEY, ws.currency, frame, behind=rows, adds=adds)
 
-def pipeline(ws: Workspace, period: str) -> pd.DataFrame:
+
+def pipeline(ws: Workspace, period: str) -> Bridge:
     """Take the pipeline of a period from its start to its end, deal by deal.
 
     The pipeline of a period is what is open and expected to close in it. Deals and their
@@ -102,39 +196,28 @@ def pipeline(ws: Workspace, period: str) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
+    Bridge
         start + new + pulled in + increased − decreased − pushed out − won − lost = end. New was
         opened in the period; pulled in was open before, and expected at another time. A deal won
-        or lost in the period counts with its last amount.
+        or lost in the period counts with its last amount. The rows are deals.
     """
-    rows = pipeline_rows(ws, period)
+    about = ("The pipeline of the period", "Open deals expected to close in it")
+    kept = ("opportunities.expected_close", "stage_changes.expected_close")
+    missing = ws.tables.lacks({"opportunities": ("outcome",)})
+    if not any(ws.tables.has(*each.split(".")) for each in kept):
+        missing.append(" or ".join(kept))
+    if missing:
+        return _none(about, MONEY, ws.currency, f"not available: needs {', '.join(missing)}")
     steps = ["start", "new", "pulled in", "increased", "decreased", "pushed out", "won", "lost"]
-    names = {step: step.replace(" ", "_") for step in [*steps, "end"]}
-    sums = rows.aggregate(**{name: rows[name].sum() for name in names.values()}).to_pandas()
-    found = sums.astype(float).fillna(0.0).iloc[0]
     minus = ("decreased", "pushed out", "won", "lost")
-    return pd.DataFrame(
-        [
-            (
-                step,
-                (-1 if step in minus else 1) * found[names[step]],
-                "total" if step in ("start", "end") else "change",
-            )
-            for step in names
-        ],
-        columns=COLUMNS,
-    )
+    columns = {
+        step: (f"_{step.replace(' ', '_')}", -1 if step in minus else 1) for step in [*steps, "end"]
+    }
+    return _from_columns(about, ws.currency, _pipeline_rows(ws, period), columns)
 
 
-def pipeline_rows(ws: Workspace, period: str) -> ir.Table:
-    """Reach the deals behind each step of the pipeline's bridge.
-
-    Returns
-    -------
-    Table, one row per deal that was in the period's pipeline at some time
-        The columns of `opportunities`, and `start`, `new`, `pulled_in`, `increased`,
-        `decreased`, `pushed_out`, `won`, `lost` and `end`: what it adds to each, 0 or more.
-    """
+def _pipeline_rows(ws: Workspace, period: str) -> ir.Table:
+    """Say what each deal that was in the period's pipeline adds to each step; else nothing."""
     span = within(ws, period)
     now = span.each[-1]
     closes = min(now.end, span.known_until)
@@ -157,17 +240,16 @@ def pipeline_rows(ws: Workspace, period: str) -> ir.Table:
     final = is_open.ifelse(rows.is_amount, rows.amount).fill_null(0.0)
     grown = was_in.ifelse(final - first, 0.0)
     left = was_in & is_open & ~is_in
-    nothing = ibis.literal(0.0)
     parts = {
-        "start": was_in.ifelse(first, nothing),
-        "new": (came & (opened | ~stood).fill_null(True)).ifelse(final, nothing),
-        "pulled_in": (came & stood & ~opened.fill_null(False)).ifelse(final, nothing),
-        "increased": (grown > 0).ifelse(grown, nothing),
-        "decreased": (grown < 0).ifelse(-grown, nothing),
-        "pushed_out": left.ifelse(final, nothing),
-        "won": (decided & (rows.outcome == "won")).ifelse(final, nothing),
-        "lost": (decided & (rows.outcome == "lost")).ifelse(final, nothing),
-        "end": is_in.ifelse(final, nothing),
+        "_start": was_in.ifelse(first, NOTHING),
+        "_new": (came & (opened | ~stood).fill_null(True)).ifelse(final, NOTHING),
+        "_pulled_in": (came & stood & ~opened.fill_null(False)).ifelse(final, NOTHING),
+        "_increased": (grown > 0).ifelse(grown, NOTHING),
+        "_decreased": (grown < 0).ifelse(-grown, NOTHING),
+        "_pushed_out": left.ifelse(final, NOTHING),
+        "_won": (decided & (rows.outcome == "won")).ifelse(final, NOTHING),
+        "_lost": (decided & (rows.outcome == "lost")).ifelse(final, NOTHING),
+        "_end": is_in.ifelse(final, NOTHING),
     }
     return rows.filter(was_in | is_in | decided).mutate(**parts)
 
@@ -188,7 +270,7 @@ def _inside(day: ir.DateValue, period: Period) -> ir.BooleanValue:
     return (day >= period.start) & (day < period.end)
 
 
-def velocity(trend: Result) -> pd.DataFrame:
+def velocity(trend: Result) -> Bridge:
     """Split the change of pipeline velocity between the last two periods over its four factors.
 
     Each factor takes the logarithm of its own change, weighed by the logarithmic mean of the two
@@ -202,36 +284,87 @@ def velocity(trend: Result) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        Empty where either period has no velocity.
+    Bridge
+        None where either period has no velocity. The rows of the totals, of `open deals` and of
+        `mix` are the deals open at the end of a period; those of `win rate` the deals decided in
+        it, and those of `amount` and `cycle` the deals won in it. Deals of the earlier period
+        are taken away.
     """
-    now = _factors(trend.whole, "")
-    parts = _factors(trend, trend.by) if trend.by else now
-    if len(now) < 2 or not (now.value > 0).all():
-        return pd.DataFrame(columns=COLUMNS)
-    factors = {
-        "open deals": ("open", 1),
-        "win rate": ("win_rate", 1),
-        "amount": ("mean_amount", 1),
-        "cycle": ("mean_days", -1),
+    about = ("What moved pipeline velocity", "Log-mean shares of the change, by factor")
+    whole = factors(trend.whole)
+    if len(whole) < 2 or not (whole.value > 0).all():
+        reason = trend.unavailable or "not available: it takes a velocity in both periods"
+        return _none(about, MONEY_PER_DAY, trend.currency, reason)
+    parts = factors(trend, trend.by).rename(columns={trend.by: "_part"}) if trend.by else whole
+    each = _one_deal_adds(parts.assign(**({} if trend.by else {"_part": ""})), whole)
+    (before, now), (start, end) = whole.period, whole.value
+    effects = {
+        name: (each[f"_{total}"] * each[total]).sum() for name, (total, *_) in FACTORS.items()
     }
-    effects = dict.fromkeys(factors, 0.0)
-    for _, pair in parts.groupby(trend.by or (lambda _: ""), sort=False):
+    if trend.by:
+        effects["mix"] = end - start - sum(effects.values())
+    steps = [(before, start, "total")]
+    steps += [(name, effect, "change") for name, effect in effects.items()]
+    frame = pd.DataFrame([*steps, (now, end, "total")], columns=COLUMNS)
+
+    last = replace(trend.periods, count=2)
+    rows = trend.kpi.rows(trend.tables, last)
+    part = rows[trend.tables.by] if trend.by else ibis.literal("")
+    rows = rows.mutate(_segment=part.cast("string").nullif("").fill_null(BLANK if trend.by else ""))
+    each["_day"] = each.period.map({period.label: period.start for period in last})
+    each = ibis.memtable(each[[name for name in each if name.startswith("_")]])
+    behind = rows.inner_join(each, [rows.period == each._day, rows._segment == each._part])
+    is_open, is_now = behind.open == 1, behind.period == last.each[1].start
+    adds = {
+        before: (is_open & ~is_now).ifelse(behind._value, NOTHING),
+        "open deals": is_open.ifelse(behind._open, NOTHING),
+        "win rate": (behind.decided == 1).ifelse(behind.won * behind._won, NOTHING),
+        "amount": behind.won_amount * behind._amount,
+        "cycle": behind.won_days * behind._days,
+        "mix": is_open.ifelse(behind._mix, NOTHING),
+        now: (is_open & is_now).ifelse(behind._value, NOTHING),
+    }
+    return Bridge(*about, MONEY_PER_DAY, trend.currency, frame, behind=behind, adds=adds)
+
+
+def _one_deal_adds(parts: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
+    """Say what one deal adds to each step of velocity, by period and segment (`_part`).
+
+    As ln(b / a) is b - a over their logarithmic mean, a factor's effect is a sum over its deals:
+    those of the later period less those of the earlier.
+    """
+    each = parts.assign(**{f"_{total}": np.nan for total, *_ in FACTORS.values()}, _explained=0.0)
+    for _, pair in each.groupby("_part", sort=False):
         if len(pair) < 2 or not (pair.value > 0).all():
             continue
-        first, last = pair.iloc[0], pair.iloc[1]
-        weight = log_mean(first.value, last.value)
-        for name, (column, power) in factors.items():
-            effects[name] += weight * power * np.log(last[column] / first[column])
-    start, end = now.value
-    steps = [(now.period.iloc[0], start, "total")]
-    steps += [(name, effect, "change") for name, effect in effects.items()]
-    if trend.by:
-        steps.append(("mix", end - start - sum(effects.values()), "change"))
-    return pd.DataFrame([*steps, (now.period.iloc[1], end, "total")], columns=COLUMNS)
+        weight = log_mean(*pair.value)
+        for total, count, power in FACTORS.values():
+            size = pair[count] if count else 1.0
+            level = pair[total] / size
+            one = power * weight / log_mean(*level)
+            each.loc[pair.index, f"_{total}"] = np.array([-one, one]) / size
+        each.loc[pair.index, "_explained"] = pair.value / pair.open
+    is_now = each.period == whole.period.iloc[1]
+    each["_value"] = each.period.map((whole.value / whole.open).set_axis(whole.period))
+    each["_mix"] = (each._value - each._explained) * np.where(is_now, 1, -1)
+    return each.drop(columns="_explained")
 
 
-def mix_and_rate(before: Result, now: Result) -> pd.DataFrame:
+def conversion(ws: Workspace, period: str, by: str) -> Bridge:
+    """Split the change of conversion on the period before into rate and mix (`mix_and_rate`).
+
+    Leads of the earlier period have had more time. So they are looked at as they stood when they
+    were as old as those of this one are now: like is compared with like.
+    """
+    earlier = shift(period, -1)
+    run, before = within(ws, period), within(ws, earlier)
+    as_of = ws.tables.as_of and ws.tables.as_of - (run.start - before.start)
+    tables = replace(ws.tables, as_of=as_of).split(by)
+    younger = conversion_rate.count(tables, replace(before, as_of=as_of), by, ws.currency)
+    return mix_and_rate(younger, conversion_rate(ws, period, by))
+
+
+def mix_and_rate(before: Result, now: Result) -> Bridge:
     """Split the change of a share into what segments did and how much of the whole they are.
 
     Each segment's rate counts with the mean of its two weights, each weight with the mean of its
@@ -244,29 +377,65 @@ def mix_and_rate(before: Result, now: Result) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        The first share, `rate` of every segment, `mix`, and the second share. Empty where either
-        period has none.
+    Bridge
+        The first share, `rate` of every segment, `mix`, and the second share. None where either
+        period has no share. The rows are those behind the two figures; those of the earlier are
+        taken away.
     """
+    title = before.kpi.title
+    about = (f"{title}: rate and mix", "What segments did, and how much of the whole they are")
+    unit, currency = before.kpi.unit, before.currency
     wholes = [result.frame[["numerator", "denominator"]].sum() for result in (before, now)]
-    if not all(whole.denominator > 0 for whole in wholes):
-        return pd.DataFrame(columns=COLUMNS)
-    start, end = (whole.numerator / whole.denominator for whole in wholes)
+    reason = before.unavailable or now.unavailable
+    if not before.by:
+        reason = reason or "not available: it takes a column to split by"
+    if before.period == now.period or not all(whole.denominator > 0 for whole in wholes):
+        reason = reason or "not available: it takes a share in each of two periods"
+    if reason:
+        return _none(about, unit, currency, reason)
     parts = [result.frame.set_index(result.by) for result in (before, now)]
     segments = parts[0].index.union(parts[1].index)
-    weight, rate = [], []
-    for part, whole in zip(parts, wholes, strict=True):
-        counts = part.reindex(segments)[["numerator", "denominator"]].fillna(0.0)
-        weight.append(counts.denominator / whole.denominator)
-        rate.append(counts.numerator / counts.denominator.where(counts.denominator > 0))
+    counts = [part.reindex(segments)[["numerator", "denominator"]].fillna(0.0) for part in parts]
+    weight = [
+        part.denominator / whole.denominator for part, whole in zip(counts, wholes, strict=True)
+    ]
+    rate = [part.numerator / part.denominator.where(part.denominator > 0) for part in counts]
     # A segment that is in one period only has one rate: all it does is change the mix.
     rate = [rate[0].fillna(rate[1]), rate[1].fillna(rate[0])]
-    effect = (rate[1] - rate[0]) * (weight[0] + weight[1]) / 2
-    mix = ((weight[1] - weight[0]) * (rate[0] + rate[1]) / 2).sum()
-    steps = [(before.period, start, "total")]
+    mean_weight, mean_rate = (weight[0] + weight[1]) / 2, (rate[0] + rate[1]) / 2
+    effect = (rate[1] - rate[0]) * mean_weight
+    steps = [(before.period, wholes[0].numerator / wholes[0].denominator, "total")]
     steps += [(f"rate of {name}", value, "change") for name, value in effect.items()]
-    steps += [("mix", mix, "change"), (now.period, end, "total")]
-    return pd.DataFrame(steps, columns=COLUMNS)
+    steps += [("mix", ((weight[1] - weight[0]) * mean_rate).sum(), "change")]
+    steps += [(now.period, wholes[1].numerator / wholes[1].denominator, "total")]
+    frame = pd.DataFrame(steps, columns=COLUMNS)
+
+    both = (counts[0].denominator > 0) & (counts[1].denominator > 0)
+    sides = []
+    for at, (result, sign) in enumerate(((before, -1), (now, 1))):
+        one = pd.DataFrame(
+            {
+                "_part": segments,
+                "_value": 1 / wholes[at].denominator,
+                "_rate": sign * (mean_weight / counts[at].denominator).where(both, 0.0),
+                "_mix": sign * mean_rate / wholes[at].denominator,
+                "_is_now": bool(at),
+            }
+        )
+        rows, one = result.rows(), ibis.memtable(one)
+        sides.append(rows.inner_join(one, rows[result.tables.by] == one._part))
+    behind = stack(*sides)
+    share = behind.numerator * behind._value
+    adds = {
+        before.period: (~behind._is_now).ifelse(share, NOTHING),
+        "mix": behind.denominator * behind._mix,
+        now.period: behind._is_now.ifelse(share, NOTHING),
+    }
+    for name in segments:
+        adds[f"rate of {name}"] = (behind._part == name).ifelse(
+            behind.numerator * behind._rate, NOTHING
+        )
+    return Bridge(*about, unit, currency, frame, behind=behind, adds=adds)
 
 
 def log_mean(a: float, b: float) -> float:
@@ -280,8 +449,27 @@ def log_mean(a: float, b: float) -> float:
     return a if a == b else (b - a) / np.log(b / a)
 
 
-def _factors(trend: Result, by: str) -> pd.DataFrame:
-    """Fetch the four factors of the last two periods, by segment."""
-    from revops_kit.drivers import factors
+def _from_columns(
+    about: tuple[str, str],
+    currency: str,
+    rows: ir.Table,
+    columns: Mapping[str, tuple[str, int]],
+) -> Bridge:
+    """Add up rows that have a column for each step, and say with which sign it counts."""
+    sums = rows.aggregate(
+        **{f"_{at}": rows[name].sum() for at, (name, _) in enumerate(columns.values())}
+    )
+    found = sums.to_pandas().astype(float).fillna(0.0).iloc[0]
+    frame = pd.DataFrame(
+        [
+            (step, sign * amount, "total" if step in ("start", "end") else "change")
+            for (step, (_, sign)), amount in zip(columns.items(), found, strict=True)
+        ],
+        columns=COLUMNS,
+    )
+    adds = {step: sign * rows[name] for step, (name, sign) in columns.items()}
+    return Bridge(*about, MONEY, currency, frame, behind=rows, adds=adds)
 
-    return factors(trend, by)
+
+def _none(about: tuple[str, str], unit: Unit, currency: str, reason: str) -> Bridge:
+    return Bridge(*about, unit, currency, pd.DataFrame(columns=COLUMNS), missing_because=reason)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 # A name from the data may move the cursor, colour the terminal or turn the line around.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What drivers call a connection that broke (PEP 249), and Spark its own.
+LOST = {"OperationalError", "InterfaceError", "Py4JNetworkError"}
 
 app = typer.Typer(
     help="Revenue operations in notebooks: KPIs across marketing, sales and service.",
@@ -50,11 +52,21 @@ class CheckFormat(StrEnum):
     json = "json"
 
 
+class ReportFormat(StrEnum):
+    """What reports are made as; HTML always is."""
+
+    html = "html"
+    pdf = "pdf"
+
+
 WorkspaceOption = Annotated[
     Path, typer.Option("-w", "--workspace", help="The revops.toml, or the folder it is in.")
 ]
 AsOf = Annotated[
     str, typer.Option(help="The last day that is known, as 2026-10-31. [default: the data's last]")
+]
+Jobs = Annotated[
+    int | None, typer.Option(help="Notebooks at a time. [default: one for each core]", min=1)
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -80,7 +92,7 @@ def options(
 @app.command()
 def demo(
     into: Annotated[Path, typer.Option(help="Folder the reports go into.")] = Path("reports"),
-    jobs: Annotated[int, typer.Option(help="Notebooks at a time.", min=1)] = 2,
+    jobs: Jobs = None,
 ) -> None:
     """Run every notebook on the made-up sample company.
 
@@ -183,7 +195,7 @@ def kpi(
     if format is Format.json:
         print(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
     elif format is Format.csv:
-        result.frame.drop(columns="start").to_csv(sys.stdout, index=False)
+        print(result.as_csv(), end="")
     else:
         _print_result(result)
 
@@ -202,7 +214,10 @@ def report(
     into: Annotated[
         Path | None, typer.Option(help="Folder the reports go into. [default: reports]")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Notebooks at a time.", min=1)] = 2,
+    jobs: Jobs = None,
+    format: Annotated[
+        ReportFormat, typer.Option(help="With pdf, each report is printed too, by Chromium.")
+    ] = ReportFormat.html,
 ) -> None:
     """Run notebooks into HTML reports.
 
@@ -212,10 +227,11 @@ def report(
 
     revops report --period 2026-09
 
-    revops report churn revenue --period 2026-Q3 --by region --into reports
+    revops report churn revenue --period 2026-Q3 --by region --into reports --format pdf
     """
     ws = _open(workspace, as_of)
-    _report(ws, names or [], period, by, _settings(set_), into or ws.file.parent / "reports", jobs)
+    into = into or ws.file.parent / "reports"
+    _report(ws, names or [], period, by, _settings(set_), into, jobs, format)
 
 
 @app.command()
@@ -261,7 +277,7 @@ def _explain(error: Exception, is_debugging: bool) -> int:
     if is_debugging:
         raise error
     if isinstance(error, RevopsError):
-        print(f"revops: {error}", file=sys.stderr)
+        print(f"revops: {UNPRINTABLE.sub(' ', str(error))}", file=sys.stderr)
         return error.exit_code
     # A wrong call: which classes say so changes with typer's versions.
     if hasattr(error, "format_message"):
@@ -270,6 +286,13 @@ def _explain(error: Exception, is_debugging: bool) -> int:
         said = error.format_message().rstrip(".")
         print(f"revops: {said}. `{command} --help` shows how.", file=sys.stderr)
         return error.exit_code
+    if LOST & {each.__name__ for each in type(error).__mro__}:
+        print(
+            f"revops: the database does not answer any more ({type(error).__name__}). "
+            "See that it runs, and try again.",
+            file=sys.stderr,
+        )
+        return 1
     # The message may quote data: the kind of error is enough to report it.
     print(
         f"revops: something went wrong that should not have ({type(error).__name__}). "
@@ -318,16 +341,21 @@ def _console() -> Any:
     return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
 
+def _printable(value: object) -> str:
+    from rich.markup import escape
+
+    return escape(UNPRINTABLE.sub(" ", str(value)))
+
+
 def _print_result(result: "Result") -> None:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     unit, currency = result.kpi.unit, result.currency
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("period")
     if result.by:
-        table.add_column(result.by)
+        table.add_column(_printable(result.by))
     for heading in ("value", "95 % interval", "n"):
         table.add_column(heading, justify="right")
     table.add_column("")
@@ -336,11 +364,11 @@ def _print_result(result: "Result") -> None:
         low, high = (unit.write(row[end], currency) for end in ("low", "high"))
         table.add_row(
             row["period"],
-            *([escape(UNPRINTABLE.sub(" ", str(row[result.by])))] if result.by else []),
+            *([_printable(row[result.by])] if result.by else []),
             unit.write(row["value"], currency),
             f"{low} to {high}" if row["low"] == row["low"] else "",
             f"{row['n']:,}",
-            said,
+            _printable(said),
         )
     console = _console()
     console.print(f"{result.kpi.title} · {result.kpi.question}", markup=False, soft_wrap=True)
@@ -348,7 +376,7 @@ def _print_result(result: "Result") -> None:
     for name, value in result.policy.items():
         console.print(f"  policy {name} = {value}", markup=False)
     for note in result.notes:
-        console.print(f"  {note}", markup=False, soft_wrap=True)
+        console.print(f"  {UNPRINTABLE.sub(' ', note)}", markup=False, soft_wrap=True)
     if result.as_of:
         console.print(f"  Seen as of {result.as_of}.")
 
@@ -360,13 +388,18 @@ def _report(
     by: str,
     settings: dict[str, Any],
     into: Path,
-    jobs: int,
+    jobs: int | None,
+    format: ReportFormat = ReportFormat.html,
 ) -> None:
     """Run notebooks, or one of the reports that revops.toml names."""
     from revops_kit import periods, report
     from revops_kit.checking import freshness
+    from revops_kit.report import printing
+    from revops_kit.report.folder import inside
     from revops_kit.share import notebooks
 
+    if format is ReportFormat.pdf:
+        printing.chromium()  # for minutes may go by before it is needed
     available = notebooks(ws.file.parent)
     folder = ""
     configured = ws.settings.reports.get(names[0]) if len(names) == 1 else None
@@ -391,10 +424,11 @@ def _report(
         ws.tables.split(by)
         parameters["by"] = by
     unsplit = {} if "by" in parameters else _unsplit(ws, asked)
+    place = inside(into, folder or period)
     done = report.run(
         chosen,
         parameters,
-        into / (folder or period),
+        place,
         workdir=ws.file.parent,
         jobs=jobs,
         title=f"{ws.company.name} · {period}",
@@ -410,8 +444,12 @@ def _report(
     )
     failed = [each for each in done if each.status == "failed"]
     for each in failed:
-        print(f"revops: {each.notebook} failed: {each.error}", file=sys.stderr)
-    print(into / (folder or period) / "index.html")
+        print(
+            UNPRINTABLE.sub(" ", f"revops: {each.notebook} failed: {each.error}"), file=sys.stderr
+        )
+    if format is ReportFormat.pdf:
+        printing.print_reports([each.html for each in done if each.html], ws.currency, jobs)
+    print(place / "index.html")
     if failed:
         raise typer.Exit(1)
 

@@ -13,6 +13,15 @@ import pandera.pandas as pa
 from pandera.typing import Series
 
 Kind = Literal["text", "date", "moment", "money", "number", "share"]
+# What values of each kind are held as, by Ibis's name for it.
+TYPES: dict[str, str] = {
+    "text": "string",
+    "date": "date",
+    "moment": "timestamp",
+    "money": "float64",
+    "number": "float64",
+    "share": "float64",
+}
 Team = Literal["marketing", "sales", "service", "operations"]
 
 Text = Series[str]

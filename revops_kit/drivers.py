@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals
+from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
 from revops_kit.kpis.churn import churn
-from revops_kit.kpis.clv import clv, contracts
+from revops_kit.kpis.clv import clv, contracts, of_purchases
 from revops_kit.kpis.revenue_churn import revenue_churn
 from revops_kit.periods import ONE_DAY, Periods, containing, last
 from revops_kit.tables import BLANK
@@ -107,22 +108,23 @@ def factors(trend: Result, by: str = "") -> pd.DataFrame:
     -------
     DataFrame
         A row per period (its label) and segment: `value`, `open`, `win_rate`, `mean_amount`,
-        `mean_days`. Empty where velocity is not available.
+        `mean_days`, and the sums that they are made of. Empty where velocity is not available.
     """
     keys = ["period", *([by] if by else [])]
-    columns = [*keys, "value", "open", "win_rate", "mean_amount", "mean_days"]
     if trend.unavailable:
-        return pd.DataFrame(columns=columns)
+        columns = ["value", "open", "win_rate", "mean_amount", "mean_days"]
+        return pd.DataFrame(columns=[*keys, *columns])
     kpi, last = trend.kpi, replace(trend.periods, count=min(2, len(trend.periods)))
     tables = trend.tables if by else replace(trend.tables, by="")
     rows = kpi.rows(tables, last)
     if by:
-        rows = rows.mutate(**{by: rows[tables.by].cast("string").fill_null(BLANK)})
+        segment = rows[tables.by].cast("string").nullif("").fill_null(BLANK)
+        rows = rows.mutate(**{by: segment})
     parts = kpi.summary.aggregate(rows, keys).to_pandas()
     counted = kpi.summary.finish(parts, keys, tables.policies)
     labels = {period.start: period.label for period in last}
     counted["period"] = pd.to_datetime(counted.period).dt.date.map(labels)
-    return counted.sort_values(keys, ignore_index=True)[columns]
+    return counted.sort_values(keys, ignore_index=True)
 
 
 def velocity_factors(trend: Result) -> pd.DataFrame:
@@ -147,7 +149,10 @@ def velocity_factors(trend: Result) -> pd.DataFrame:
 
 
 def lifetime_value_spread(ws: Workspace, period: str) -> pd.DataFrame:
-    """Value a new customer as others do: to another horizon, undiscounted, or by one division.
+    """Value a new customer as others do: to another horizon, undiscounted, by another model.
+
+    The other model is one division where there are subscriptions, which fails where nobody left,
+    and Pareto/NBD where there are payments only.
 
     Returns
     -------
@@ -165,7 +170,25 @@ def lifetime_value_spread(ws: Workspace, period: str) -> pd.DataFrame:
         (name, result.value, result.missing_because or (result.whole.frame.note.iloc[-1] or ""))
         for name, result in counted.items()
     ]
-    return pd.DataFrame([*rows, _one_division(ws, period)], columns=["convention", "value", "note"])
+    is_payments = ws.tables.has("payments", "amount") and not ws.tables.has("subscriptions", "mrr")
+    other = _second_opinion if is_payments else _one_division
+    return pd.DataFrame([*rows, other(ws, period)], columns=["convention", "value", "note"])
+
+
+def _second_opinion(ws: Workspace, period: str) -> tuple[str, float, str]:
+    """Value a new customer by Pareto/NBD in the place of BG/NBD."""
+    from revops_kit.stats.lifetime import fit_pareto_nbd
+
+    name = "by Pareto/NBD in place of BG/NBD"
+    counted = clv(ws, period)
+    if counted.missing_because:
+        return name, np.nan, counted.missing_because
+    histories = clv.summary.aggregate(counted.rows(), ["period"]).to_pandas()
+    try:
+        value, *_, notes = of_purchases(histories, ws.tables.policies, fit_pareto_nbd)
+    except StatisticsError as error:
+        return name, np.nan, f"{str(error)[0].lower()}{str(error)[1:].rstrip('.')}"
+    return name, value, " ".join(["lets customers go at any time", *notes])
 
 
 def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:

@@ -4,6 +4,7 @@
     ├── SourceError             a file or database cannot be read
     ├── ContractError           a table does not hold what its contract promises
     ├── ReportError             a report cannot be made or put in its place
+    ├── MailError               a mail cannot be sent, or the server not used
     ├── StatisticsError         the data allow no estimate, with the reason
     └── RequestError            asked wrongly (exit code 2)
         ├── WorkspaceError      revops.toml cannot be used
@@ -34,6 +35,10 @@ class ContractError(RevopsError):
 
 class ReportError(RevopsError):
     """A report cannot be made or put in its place."""
+
+
+class MailError(RevopsError):
+    """A mail cannot be sent, or the server cannot be used."""
 
 
 class StatisticsError(RevopsError):

@@ -23,12 +23,15 @@ from revops_kit.kpis.forecast_accuracy import (
     of_policy,
     rebuilt,
     standing,
+    submitted,
     written,
 )
+from revops_kit.noted import empty, lacking, noted
 from revops_kit.periods import MONTHS, ONE_DAY, Kind, Period, Periods, containing
 from revops_kit.result import Words
 from revops_kit.stats import forecasting, intervals
 from revops_kit.tables import BLANK, Tables
+from revops_kit.units import plural
 
 MEASURES = ["accuracy", "bias", "mape", "mape_undefined", "smape", "mase", "rmse"]
 # How many weeks before a span, and into it, forecasts are looked at.
@@ -108,6 +111,121 @@ def verdict(measured: pd.DataFrame) -> Words:
         return Words(f"The forecast did not come nearer than {lost}, which costs nothing.")
     names = " and ".join(f"the {name}" for name in rivals.forecast)
     return Words(f"The forecast came nearer than {names} would have.")
+
+
+def spread(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+    """Measure the same forecasts by the conventions that others publish.
+
+    Returns
+    -------
+    DataFrame
+        convention : str
+        value : share
+            Higher is better, and 1 is exact; for attainment either side of 1 is off.
+        spans : int
+            Months or quarters counted.
+        note : str
+            What to beware of.
+    """
+    run = within(ws, periods)
+    columns = ["convention", "value", "spans", "note"]
+    months = forecast_by_month(ws, run)
+    if months.empty:
+        return empty(columns, forecast_accuracy.unavailable(ws.tables) or forecast_accuracy.empty)
+    forecast, won = months.forecast, months.won
+    found = forecasting.accuracy(won, forecast)
+    days = pd.to_datetime(months.month).dt.date
+    quarters = months.groupby([containing(day, "quarter", ws.calendar).start for day in days])
+    quarters = quarters[["forecast", "won"]].sum()[quarters.size() == MONTHS["quarter"]]
+    by_quarter = forecasting.accuracy(quarters.won, quarters.forecast)
+    near = (forecast - won).abs() <= 0.1 * won.abs()
+    undefined = found["mape_undefined"]
+    listed = [
+        ("1 − WAPE by month", 1 - found["wape"], found["n"], "the definition here"),
+        (
+            "1 − WAPE by quarter",
+            1 - by_quarter["wape"],
+            by_quarter["n"],
+            "errors of months within a quarter cancel; whole quarters only",
+        ),
+        (
+            "1 − MAPE",
+            1 - found["mape"],
+            found["n"] - undefined,
+            "small months weigh as much as large ones"
+            + (f"; {plural(undefined, 'month')} without wins left out" if undefined else ""),
+        ),
+        ("1 − sMAPE ÷ 200", 1 - found["smape"] / 200, found["n"], "never below 0"),
+        ("within ±10 %", near.mean(), found["n"], "a near miss counts as much as a far one"),
+        (
+            "won ÷ forecast",
+            won.sum() / (forecast.sum() or np.nan),
+            found["n"],
+            "attainment: too much and too little cancel",
+        ),
+    ]
+    lead = by_lead(ws, run)
+    listed += [
+        (f"1 − WAPE, {each.made}", each.accuracy, each.spans, "by lead time")
+        for each in lead[lead.week.isin((-4, 2))].itertuples()
+    ]
+    return pd.DataFrame(listed, columns=columns)
+
+
+def interval_check(ws: Workspace, periods: str | Periods, level: int = 80) -> pd.DataFrame:
+    """Measure the intervals submitted with forecasts: how often they held, and how wide they were.
+
+    Intervals are columns carried along with `forecasts`, named as `stats.forecasting` names its
+    own: `low_80` and `high_80`.
+
+    Returns
+    -------
+    DataFrame, one row
+        level : int
+        months : int
+            Months with a single forecast that has an interval. Intervals of several – owners,
+            categories – do not add up, so such months are left out, and the note counts them.
+        coverage, low, high : share
+            Of the months, those won inside; with Wilson's interval.
+        msis : ratio
+            As `stats.forecasting.msis` has it, scaled by the months before the first.
+    """
+    run, tables = within(ws, periods), ws.tables
+    ends = [f"low_{level}", f"high_{level}"]
+    columns = ["level", "months", "coverage", "low", "high", "msis"]
+    missing = forecast_accuracy.unavailable(tables) or lacking(tables, {"forecasts": tuple(ends)})
+    if missing:
+        return empty(columns, missing)
+    months = forecast_by_month(ws, run).set_index("month").won
+    made = submitted(tables).select("month", *ends).to_pandas()
+    made["month"] = pd.to_datetime(made.month).dt.strftime("%Y-%m")
+    made = made[made.month.isin(months.index)]
+    made[ends] = made[ends].apply(pd.to_numeric, errors="coerce")
+    single = made[~made.month.duplicated(keep=False)].dropna().sort_values("month")
+    if single.empty:
+        return empty(columns, "not available: no month has a single forecast with an interval")
+    actual = months[single.month].to_numpy()
+    first = pd.Period(single.month.iloc[0], "M")
+    won = _by_month(_won_by_day(tables), first)
+    share = forecasting.coverage(actual, *single[ends].T.to_numpy())
+    inside = round(share * len(single))
+    found = pd.DataFrame(
+        [
+            (
+                level,
+                len(single),
+                share,
+                *intervals.wilson(inside, len(single)),
+                forecasting.msis(
+                    actual, *single[ends].T.to_numpy(), won[won.index < first], level=level
+                ),
+            )
+        ],
+        columns=columns,
+    )
+    others = made.month.nunique() - len(single)
+    why = "with several forecasts, or without an interval, left out."
+    return noted(found, f"{plural(others, 'month')} {why}" if others else "")
 
 
 def by_lead(ws: Workspace, periods: str | Periods) -> pd.DataFrame:

@@ -82,6 +82,9 @@ class Kpi:
     is_cumulative
         Whether each period counts all history up to its end: neighbours then share most of what
         they count, and neither an interval nor a process chart can tell their difference.
+    is_stock
+        Whether it is what stands at a moment, as recurring revenue is, rather than what comes in a
+        period: then it goes on from the period before, and its changes are judged in its place.
     matures
         Whether a period's figure still grows when the period is over, as conversion does: then
         young periods are not compared with older ones.
@@ -106,6 +109,7 @@ class Kpi:
     looks_ahead: bool = False
     is_monthly: bool = False
     is_cumulative: bool = False
+    is_stock: Callable[[Tables], bool] = lambda tables: False
     matures: bool = False
     left_out: Callable[[Tables, Periods], list[LeftOut]] = lambda tables, periods: []
     notes: Callable[[Tables], list[str]] = lambda tables: []

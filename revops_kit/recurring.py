@@ -5,6 +5,8 @@ ended_on >= s, and mrr > 0; at its end likewise with e. Churn, retention, moveme
 ratio are all read off these rows.
 """
 
+import datetime as dt
+
 import ibis
 import ibis.expr.types as ir
 
@@ -12,8 +14,8 @@ from revops_kit.periods import Periods
 from revops_kit.tables import Tables
 
 
-def paid(tables: Tables) -> ir.Table:
-    """Pick the subscriptions that pay, and say who is `customer` and when that began.
+def subscribed(tables: Tables) -> ir.Table:
+    """Say whose each subscription is, free ones too.
 
     A customer is the account where customer records name one, else the customer record; with
     the policy `grain = "subscription"`, each subscription is one of its own.
@@ -21,19 +23,29 @@ def paid(tables: Tables) -> ir.Table:
     Returns
     -------
     Table, one row per subscription
-        The columns of `subscriptions`, with `customer` and `customer_since` (date).
+        The columns of `subscriptions`, with `customer`.
     """
     running = tables.subscriptions
-    running = running.filter(running.mrr > 0)
     if tables.policies.grain == "subscription":
-        running = running.mutate(customer=running.subscription_id)
-    elif tables.has("customers", "account_id"):
-        records = tables.customers.select(_record="customer_id", _account="account_id")
-        joined = running.left_join(records, running.customer_id == records._record)
-        customer = ibis.coalesce("account " + joined._account, "customer " + joined.customer_id)
-        running = joined.mutate(customer=customer).drop("_record", "_account")
-    else:
-        running = running.mutate(customer=running.customer_id)
+        return running.mutate(customer=running.subscription_id)
+    if not tables.has("customers", "account_id"):
+        return running.mutate(customer=running.customer_id)
+    records = tables.customers.select(_record="customer_id", _account="account_id")
+    joined = running.left_join(records, running.customer_id == records._record)
+    customer = ibis.coalesce("account " + joined._account, "customer " + joined.customer_id)
+    return joined.mutate(customer=customer).drop("_record", "_account")
+
+
+def paid(tables: Tables) -> ir.Table:
+    """Pick the subscriptions that pay, and say whose each is and since when they paid.
+
+    Returns
+    -------
+    Table, one row per subscription
+        The columns of `subscribed`, with `customer_since` (date).
+    """
+    running = subscribed(tables)
+    running = running.filter(running.mrr > 0)
     since = running.started_on.min().over(ibis.window(group_by="customer"))
     return running.mutate(customer_since=since)
 
@@ -41,7 +53,14 @@ def paid(tables: Tables) -> ir.Table:
 def active(tables: Tables, periods: Periods) -> ir.Table:
     """Pick the subscriptions that pay when each period ends."""
     running = periods.snapshots(paid(tables))
-    return running.filter(_is_active(running, running.ends))
+    return running.filter(is_active(running, running.ends))
+
+
+def on_free_plans(tables: Tables, periods: Periods) -> ir.Table:
+    """Name the customers with a free subscription when each period ends: `period`, `customer`."""
+    free = subscribed(tables)
+    free = periods.snapshots(free.filter(free.mrr == 0))
+    return free.filter(is_active(free, free.ends)).select("period", "customer").distinct()
 
 
 def movements(tables: Tables, periods: Periods) -> ir.Table:
@@ -62,16 +81,21 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
             Not active at the start, and began to pay in the period.
         left_in : bool
             Stopped paying at some moment of the period, even if back later in it.
+        ended_in : bool
+            Some subscription of theirs ended in the period, even if another went on.
+        kept_mrr : float
+            What the subscriptions of the start still pay at the end, one by one.
     """
     rows = periods.snapshots(_with_departures(paid(tables)))
     ended, started = rows.ended_on, rows.started_on
-    was, is_now = _is_active(rows, rows.starts), _is_active(rows, rows.ends)
+    was, is_now = is_active(rows, rows.starts), is_active(rows, rows.ends)
     ended_within = (ended >= rows.starts) & (ended < rows.ends)
     started_within = (started >= rows.starts) & (started < rows.ends)
     rows = rows.mutate(
         was=was,
         is_now=is_now,
         _left=(ended_within & rows.departs).fill_null(False),
+        _ends=ended_within.fill_null(False),
         _joins=started_within,
     )
     rows = rows.filter(rows.was | rows.is_now | rows._joins)
@@ -79,7 +103,9 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
     rows = rows.mutate(
         start_mrr=rows.was.ifelse(rows.mrr, 0.0).sum().over(each),
         end_mrr=rows.is_now.ifelse(rows.mrr, 0.0).sum().over(each),
+        kept_mrr=(rows.was & rows.is_now).ifelse(rows.mrr, 0.0).sum().over(each),
         left_in=rows._left.cast("int32").max().over(each) == 1,
+        ended_in=rows._ends.cast("int32").max().over(each) == 1,
         _joined=rows._joins.cast("int32").max().over(each) == 1,
         _rank=ibis.row_number().over(
             group_by=["period", "customer"],
@@ -98,7 +124,27 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
         churn=(one.end_mrr == 0).ifelse(one.start_mrr, 0.0),
         joined=begins & one._joined,
     )
-    return one.drop("was", "is_now", "departs", "_left", "_joins", "_joined", "_rank")
+    return one.drop("was", "is_now", "departs", "_left", "_ends", "_joins", "_joined", "_rank")
+
+
+def of_the_start(tables: Tables, periods: Periods) -> ir.Table:
+    """Pick the customers of each period's start: revenue that is kept or lost is theirs.
+
+    Returns
+    -------
+    Table, one row per period and customer
+        The columns of `movements`, and `denominator`: what the customer paid at the start.
+    """
+    customers = movements(tables, periods)
+    held = customers.filter(customers.start_mrr > 0)
+    return held.mutate(denominator=held.start_mrr)
+
+
+def mrr_on(tables: Tables, moment: dt.date) -> ir.Table:
+    """Say what each customer paid at one moment, the start of a day: `customer` and `mrr`."""
+    running = paid(tables)
+    running = running.filter(is_active(running, ibis.literal(moment)))
+    return running.group_by("customer").aggregate(mrr=running.mrr.sum())
 
 
 def handovers(tables: Tables, periods: Periods) -> ir.IntegerScalar:
@@ -118,7 +164,8 @@ def handovers(tables: Tables, periods: Periods) -> ir.IntegerScalar:
     return after.filter(after.started_on.isin(edges)).count()
 
 
-def _is_active(rows: ir.Table, moment: ir.DateValue) -> ir.BooleanValue:
+def is_active(rows: ir.Table, moment: ir.DateValue) -> ir.BooleanValue:
+    """Tell whether subscriptions run at a moment, the start of a day."""
     ended = rows.ended_on
     return (rows.started_on < moment) & (ended.isnull() | (ended >= moment))
 

@@ -1,6 +1,7 @@
 """What comes of counting a KPI: a frame to look at, and words for it."""
 
 import datetime as dt
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from revops_kit.kpi import Kpi
 
 FRAME = ("period", "start", *COLUMNS, "is_partial", "missing_because", "note")
+FORMULA = re.compile("[=+@\t\n＝＋－＠-]")  # how one begins, in Japanese too
+# What Markdown takes for more than text, but for what our own sentences use of it.
+MARKUP = re.compile(r"[\\\[\]<>|~#$!&]|`{3,}|(?<!\*)\*(?!\*)|[-=](?=[-=]*[ \t]*$)", re.M)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +157,26 @@ class Result:
 
     @cached_property
     def process(self) -> control.Xmr:
-        """The trend as a process-behaviour chart: its whole periods, and what they vary between."""
-        frame = self.whole.frame
-        return control.xmr(frame.value[~frame.is_partial].to_numpy(dtype=float))
+        """The trend as a process-behaviour chart: its whole periods, and what they vary between.
+
+        Of a stock, the changes from period to period are charted. What stands at a moment is what
+        stood before and what came since, so a stock that grows steadily leaves the limits of its
+        own values for ever; charts are for what is left when such dependence is taken out.
+
+        References
+        ----------
+        L. C. Alwan and H. V. Roberts, "Time-series modeling for statistical process control",
+        Journal of Business & Economic Statistics 6 (1988), 87-95, with a random walk for the model.
+        """
+        values = self._whole_periods().value.to_numpy(dtype=float)
+        return control.xmr(np.diff(values) if self._is_stock else values)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """What values vary between of themselves; None where that cannot be said."""
+        if self.process.missing_because or self._is_stock:
+            return None
+        return self.process.low, self.process.high
 
     @property
     def is_signal(self) -> bool | None:
@@ -177,7 +198,7 @@ class Result:
             return "a clear change"
         if self.is_signal:
             side = "above" if self.process.values[-1] > self.process.mean else "below"
-            return f"{side} the usual"
+            return f"change {side} the usual" if self._is_stock else f"{side} the usual"
         nothing_tells = self.change is None or (
             self.change.is_clear is None and self.is_signal is None
         )
@@ -197,16 +218,22 @@ class Result:
                 "Signal cannot be told from noise: each period counts all history up to its end, "
                 "so neighbours share most of what they count."
             )
-        whole = self.whole.frame[~self.whole.frame.is_partial]
-        if whole.empty:
+        labels = list(self._whole_periods().period)
+        if not labels:
             return Words("Signal cannot be told from noise: no period is whole.")
+        if self._is_stock:
+            changes = [f"The change in {label}" for label in labels[1:]]
+            said = self.process.sentence(changes, self._write_change)
+            if not self.process.missing_because:
+                said += f" The mean change is {self._write_change(self.process.mean)}."
+            return Words(said)
         seen = self.process.values[~np.isnan(self.process.values)]
         # Limits beyond what the figure can be are none: they are written as the end it has.
         floor = 0.0 if (seen >= 0).all() else -np.inf
         ceiling = 1.0 if self.kpi.unit == SHARE and (seen <= 1).all() else np.inf
         return Words(
             self.process.sentence(
-                list(whole.period),
+                labels,
                 lambda value: self.kpi.unit.write(min(max(value, floor), ceiling), self.currency),
             )
         )
@@ -269,8 +296,12 @@ class Result:
 
     def _used(self) -> list[str]:
         """List the tables it is counted from: those it needs, else the first it can do with."""
-        either = dict.fromkeys(each.split(".")[0] for each in self.kpi.either)
-        there = [name for name in either if isinstance(self.tables.sources.get(name), Source)]
+        either = [each.split(".") for each in self.kpi.either]
+        there = [
+            table
+            for table, column in either
+            if isinstance(self.tables.sources.get(table), Source) and self.tables.has(table, column)
+        ]
         return [
             *self.kpi.needs,
             *(
@@ -295,9 +326,10 @@ class Result:
         if self.kpi.matures:
             said += f" so far; young {self.kpi.counts} have had less time"
         if change := self.change:
-            moved = unit.write_change(change.difference, self.currency)
+            moved = self._write_change(change.difference)
             said += f", {moved} on {change.before}"
-            said += f" – {self.verdict}" if self.verdict else ""
+            usual = "a change " if self._is_stock and self.is_signal is False else ""
+            said += f" – {usual}{self.verdict}" if self.verdict else ""
         return Words(f"{said}.")
 
     def explain(self) -> "Words":
@@ -349,6 +381,33 @@ class Result:
             "notes": self.notes,
         }
 
+    @property
+    def _is_stock(self) -> bool:
+        return self.kpi.is_stock(self.tables)
+
+    def _write_change(self, difference: float) -> str:
+        return self.kpi.unit.write_change(difference, self.currency)
+
+    def _whole_periods(self) -> pd.DataFrame:
+        return self.whole.frame[~self.whole.frame.is_partial]
+
+    def as_csv(self) -> str:
+        """Write the frame as `revops kpi --format csv` prints it.
+
+        A text that a spreadsheet would take for a formula gets an apostrophe before it, as OWASP
+        advises against CSV injection; numbers stay numbers.
+        """
+
+        def tamed(value: Any) -> Any:
+            if not isinstance(value, str):
+                return value
+            # The writer does not quote a carriage return, at which spreadsheets begin a row.
+            value = value.replace("\r", "\n")
+            return f"'{value}" if FORMULA.match(value) else value
+
+        frame = self.frame.drop(columns="start")
+        return frame.map(tamed).rename(columns=tamed).to_csv(index=False, lineterminator="\n")
+
     def _last(self, column: str) -> float:
         return np.nan if self.unavailable else float(self.whole.frame[column].iloc[-1])
 
@@ -359,10 +418,18 @@ class Result:
 
 
 class Words(str):
-    """Text that a notebook shows as Markdown."""
+    r"""Text that a notebook shows as Markdown: bold, code and lists, and no more.
+
+    Names from the data stand in it, and theirs may look like links, pictures or headings.
+
+    Examples
+    --------
+    >>> print(Words("**Won** by [Acme](https://example.com)")._repr_markdown_())
+    **Won** by \[Acme\](https://example.com)
+    """
 
     def _repr_markdown_(self) -> str:
-        return str(self)
+        return MARKUP.sub(lambda found: "".join(f"\\{char}" for char in found[0]), self)
 
 
 def complete(

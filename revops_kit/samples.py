@@ -9,12 +9,11 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
-from revops_kit.contracts import contract
+from revops_kit.contracts import TYPES, contract
 from revops_kit.periods import Calendar, parse_date
 from revops_kit.sources import Health, Source
 from revops_kit.tables import Policies, Tables
 
-ARROW = {"text": pa.string(), "date": pa.date32(), "moment": pa.timestamp("us")}
 Rows = Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]
 
 
@@ -96,7 +95,7 @@ def _typed(name: str, given: Sequence[Mapping[str, object]] | pd.DataFrame) -> p
             values = values.astype("string")
         else:
             values = values.astype("float64")
-        columns[column] = pa.Array.from_pandas(values).cast(ARROW.get(kind, pa.float64()))
+        columns[column] = pa.Array.from_pandas(values).cast(ibis.dtype(TYPES[kind]).to_pyarrow())
     return pa.table(columns)
 
 

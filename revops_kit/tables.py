@@ -12,13 +12,12 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from revops_kit.contracts import TableContract, contract, names
+from revops_kit.contracts import TYPES, TableContract, contract, names
 from revops_kit.errors import RevopsError, UnknownNameError
 from revops_kit.sources import Source
 from revops_kit.sources.spec import Strict
 
 BLANK = "(blank)"
-TYPES = {"text": "string", "date": "date", "moment": "timestamp"}
 # A deal's source is its lead's; what a lead calls source, spend and touches call channel.
 SOURCES = {"leads": "source", "spend": "channel", "touches": "channel"}
 
@@ -162,9 +161,7 @@ class Tables:
         if isinstance(source, RevopsError):
             raise source
         if source is None:
-            schema = {
-                each.name: TYPES.get(each.kind, "float64") for each in promised.columns.values()
-            }
+            schema = {each.name: TYPES[each.kind] for each in promised.columns.values()}
             table = ibis.memtable([], schema=ibis.schema(schema))
         else:
             table = _complete(_as_of(source, promised, self.as_of), promised)
@@ -241,7 +238,7 @@ def _is_all_known(source: Source, promised: TableContract, as_of: dt.date) -> bo
 def _complete(table: ir.Table, promised: TableContract) -> ir.Table:
     """Add the columns that the contract names and the source lacks, empty."""
     absent = {
-        each.name: ibis.null(TYPES.get(each.kind, "float64"))
+        each.name: ibis.null(TYPES[each.kind])
         for each in promised.columns.values()
         if each.name not in table.columns
     }

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis
@@ -21,8 +21,12 @@ from revops_kit.sources import House, Source, TableSpec, open_source
 from revops_kit.sources.spec import Strict
 from revops_kit.tables import Policies, Tables
 
+if TYPE_CHECKING:
+    from revops_kit import history
+
 FILE = "revops.toml"
 CODE = r"^[A-Z]{3}$"  # of a currency
+REFERENCE = re.compile(r"\$\{(\w+)\}")  # to an environment variable
 
 
 class Company(Strict):
@@ -80,6 +84,13 @@ class Mail(Strict):
 
     url: str = ""
     from_: str = Field(default="", alias="from")
+    ca: str = ""  # file of the certificate that signed the server's, where it is a company's own
+
+
+class History(Strict):
+    """Where runs, figures, forecasts and mails are remembered; left out: beside the reports."""
+
+    url: str = ""
 
 
 class Settings(Strict):
@@ -94,6 +105,7 @@ class Settings(Strict):
     policies: Policies = Field(default_factory=Policies)
     reports: dict[str, Report] = Field(default_factory=dict)
     mail: Mail | None = None
+    history: History = Field(default_factory=History)
 
     @field_validator("tables")
     @classmethod
@@ -142,6 +154,23 @@ class Workspace:
     def as_of(self) -> dt.date | None:
         """The last day that is known."""
         return self.tables.as_of
+
+    def open_history(self) -> "history.History":
+        """Open what is remembered of earlier runs: to be closed, or used in a `with`."""
+        from revops_kit.history import open_history
+
+        return open_history(self._history)
+
+    def has_history(self) -> bool:
+        """Tell whether anything is remembered; a database is taken to be there."""
+        return isinstance(self._history, str) or self._history.exists()
+
+    @property
+    def _history(self) -> "str | Path":
+        from revops_kit.history import FILE
+
+        url = expanded(self.settings.history.url)
+        return url if "://" in url else self.file.parent / (url or FILE)
 
     def __repr__(self) -> str:
         return f"<{self.company.name}, as of {self.as_of}: {', '.join(self.tables.sources)}>"
@@ -240,17 +269,29 @@ def expanded(text: str) -> str:
             raise WorkspaceError(f"The environment variable {found[1]} is not set.")
         return os.environ[found[1]]
 
-    return re.sub(r"\$\{(\w+)\}", put, text)
+    return REFERENCE.sub(put, text)
+
+
+def secrets_of(file: Path) -> dict[str, str]:
+    """Find the environment variables that a workspace's file refers to, with their values.
+
+    What it says else does not matter: a file that cannot be read refers to nothing.
+    """
+    try:
+        said = file.read_text("utf-8-sig", errors="replace")
+    except OSError:
+        return {}
+    return {name: os.environ[name] for name in REFERENCE.findall(said) if name in os.environ}
 
 
 def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsError]:
     """Open all tables; one that cannot be read holds its error, for whoever asks for it."""
     company = settings.company
     house = House(file.parent, company.timezone, company.currency, settings.rates)
-    if settings.engine.url:
+    if url := settings.engine.url:
         from revops_kit.sources.engine import connect
 
-        con = connect(expanded(settings.engine.url), file.parent, company.timezone)
+        con = connect(expanded(url), file.parent, company.timezone, url)
     else:
         con = ibis.duckdb.connect()
     opened: dict[str, Source | RevopsError] = {}
@@ -292,6 +333,7 @@ def _fields(path: list[str]) -> list[str]:
             "engine": Engine,
             "policies": Policies,
             "mail": Mail,
+            "history": History,
             "tables": TableSpec,
             "reports": Report,
             "alerts": Alert,

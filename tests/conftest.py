@@ -1,7 +1,13 @@
-"""Companies to count KPIs on: one made of chance, and the sample company."""
+"""Companies to count KPIs on – one made of chance, the sample company – and a PostgreSQL."""
 
 import datetime as dt
+import gc
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,6 +23,10 @@ from hypothesis import settings
 import revops_kit as rk
 from revops_kit import samples
 from revops_kit.contracts import contract, names
+
+# Queries are trees of many small objects: collecting garbage as often as by default takes a quarter
+# of the time that compiling them does.
+gc.set_threshold(50_000, 20, 50)
 
 # A busy machine is no reason to fail.
 settings.register_profile("kit", deadline=None)
@@ -88,6 +98,62 @@ def nothing():
     """All tables with all columns and no rows."""
     frames = {name: pd.DataFrame(columns=[*contract(name).columns, "region"]) for name in names()}
     return samples.workspace(frames, as_of=AS_OF)
+
+
+def postgres_programs():
+    """Find the folder of PostgreSQL's programs, where Debian or the path has them."""
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: each.parent.name)
+    if found := shutil.which("initdb"):
+        places.append(Path(found).parent)
+    return places[-1] if places else None
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Start a PostgreSQL of our own that lives as long as the tests, and give its URL."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    home = Path(tempfile.mkdtemp())
+    # The server refuses to run as root; the user of that name comes with its package.
+    somebody = []
+    if os.geteuid() == 0:
+        somebody = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(home, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data, log = home / "data", home / "log"
+
+    def run(program, *words):
+        command = [*somebody, programs / program, "-D", data, *words]
+        subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
+
+    try:
+        run("initdb", "-A", "trust", "-U", "revops", "-E", "UTF8", "--locale=C", "--no-sync")
+        asked = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run("pg_ctl", "-w", "-l", log, "-o", asked, "start")
+        try:
+            yield f"postgres://revops@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, tmp_path):
+    """Where a history may be kept: a file, and a database of its own on PostgreSQL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "history.sqlite")
+    server = request.getfixturevalue("postgres")
+    import psycopg
+
+    name = f"history_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as con:
+        con.execute(f"CREATE DATABASE {name}")
+    return server.removesuffix("postgres") + name
 
 
 def company(chance):

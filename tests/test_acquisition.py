@@ -299,7 +299,7 @@ def test_quick_ratio_and_net_new_mrr_as_published(oracle):
         )  # fmt: skip
         ratio = kpis.quick_ratio(ws, "2026-09").value
         assert ratio == pytest.approx(expected[f"quick ratio {name}"], abs=1e-6)
-    steps = bridges.recurring_revenue(ws, "2026-09")
+    steps = bridges.recurring_revenue(ws, "2026-09").frame
     assert steps.amount[steps.kind == "change"].sum() == expected["net new MRR C"]
 
 

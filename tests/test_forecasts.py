@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from revops_kit import forecasts
+from revops_kit.noted import note
 from revops_kit.periods import Periods, last
 from revops_kit.samples import workspace
 from revops_kit.stats.intervals import wilson
@@ -61,6 +62,64 @@ def test_simple_forecasts_by_hand():
     assert forecasts.verdict(found.reset_index()) == (
         "The forecast came nearer than the same month last year and the run rate would have."
     )
+
+
+def test_spread_by_hand():
+    """Won 200, 0, 100; forecast 180, 10, 130: a quarter of 300, forecast 320."""
+    found = forecasts.spread(three_months(), last(3, "2026-03")).set_index("convention")
+    assert found.value.to_dict() == pytest.approx(
+        {
+            "1 − WAPE by month": 1 - 60 / 300,
+            "1 − WAPE by quarter": 1 - 20 / 300,
+            "1 − MAPE": 1 - (0.1 + 0.3) / 2,
+            "1 − sMAPE ÷ 200": 1 - (20 / 380 + 1 + 30 / 230) / 3,
+            "within ±10 %": 1 / 3,
+            "won ÷ forecast": 300 / 320,
+            "1 − WAPE, week 3": 1 - 60 / 300,
+        }
+    )
+    assert found.spans.to_list() == [3, 1, 2, 3, 3, 3, 3]
+    assert found.note["1 − MAPE"].endswith("1 month without wins left out")
+
+
+def test_quarter_of_which_a_month_was_not_forecast_is_in_no_spread():
+    rows = {"opportunities": [*YEAR, *NOW], "forecasts": SAID[:2]}
+    found = forecasts.spread(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    by_quarter = found.set_index("convention").loc["1 − WAPE by quarter"]
+    assert (by_quarter.spans, np.isnan(by_quarter.value)) == (0, True)
+
+
+def test_intervals_by_hand():
+    """Widths 40, 20, 20; won 200 inside, 0 below by 5 and 100 below by 20, at 10 a unit.
+
+    In the months before the first, each is 12 more than a year before.
+    """
+    months = [(year, month) for year in (2024, 2025) for month in range(1, 13)]
+    before = [deal(f"{y}-{m}", f"{y}-{m:02}-15", 100 + m + 12 * (y - 2024)) for y, m in months]
+    ends = [(180, 220), (5, 25), (120, 140)]
+    said = [each | {"low_80": low, "high_80": high}
+            for each, (low, high) in zip(SAID, ends, strict=True)]  # fmt: skip
+    rows = {"opportunities": [*before, *NOW], "forecasts": said}
+    found = forecasts.interval_check(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    assert found.coverage[0] == pytest.approx(1 / 3)
+    assert (found.low[0], found.high[0]) == pytest.approx(wilson(1, 3))
+    assert found.msis[0] == pytest.approx((40 + (20 + 10 * 5) + (20 + 10 * 20)) / 3 / 12)
+    assert (found.months[0], note(found)) == (3, "")
+
+
+def test_intervals_of_several_forecasts_do_not_add_up():
+    two = [SAID[0] | {"owner": "Bo", "low_80": 1, "high_80": 9}, *SAID]
+    said = [{"low_80": 170, "high_80": 210} | each for each in two]
+    rows = {"opportunities": [*YEAR, *NOW], "forecasts": said}
+    found = forecasts.interval_check(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    assert found.months.to_list() == [2]
+    assert note(found) == "1 month with several forecasts, or without an interval, left out."
+
+
+def test_forecasts_without_intervals_say_what_they_need():
+    found = forecasts.interval_check(three_months(), last(3, "2026-03"))
+    assert found.empty
+    assert note(found) == "Not available: needs forecasts.low_80, forecasts.high_80."
 
 
 def test_run_rate_knows_only_months_that_were_over_at_the_lead_time():

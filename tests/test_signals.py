@@ -2,6 +2,7 @@
 
 import revops_kit as rk
 from revops_kit import samples, show
+from revops_kit.stats import control
 
 
 def payments(*amounts):
@@ -80,11 +81,11 @@ def test_young_leads_are_not_compared():
 
 def test_cards_say_better_or_worse_in_words_only_where_it_is_clear():
     up = show.cards([trend(10, 12, 11, 9, 10, 11, 20)]).markup
-    assert 'class="change good"' in up
-    assert "better than usual" in up
+    assert 'class="chip good"' in up
+    assert "Signal: better than usual" in up
     calm = show.cards([trend(10, 12, 11, 9, 10, 11, 12)]).markup
-    assert 'class="change flat"' in calm
-    assert "within natural variation" in calm
+    assert 'class="chip noise"' in calm
+    assert "</span> Noise</p>" in calm
 
 
 def leads(**segments):
@@ -140,3 +141,53 @@ def test_figures_that_share_their_history_are_neither_signal_nor_noise():
     assert (result.change.low, result.change.is_clear, result.is_signal) == (None, None, None)
     assert result.verdict == ""
     assert "share most of what they count" in result.signal()
+
+
+def running(*amounts):
+    """Let recurring revenue come to these amounts, the last at the end of September 2026."""
+    months = [period.start for period in rk.last(len(amounts), "2026-09")]
+    return [
+        {
+            "subscription_id": str(at),
+            "customer_id": str(at),
+            "started_on": month,
+            "mrr": amount - before,
+        }
+        for at, (month, amount, before) in enumerate(
+            zip(months, amounts, (0, *amounts), strict=False)
+        )
+    ]
+
+
+def stock(*amounts):
+    ws = samples.workspace({"subscriptions": running(*amounts)}, as_of="2026-09-30")
+    return rk.kpis.revenue.over(ws, rk.last(len(amounts), "2026-09"))
+
+
+def test_steady_growth_of_a_stock_is_no_signal():
+    steady = stock(100, 110, 121, 130, 141, 150, 161, 172, 181)
+    # changes 10, 11, 9, 11, 9, 11, 11, 9: mean 10.125; steps 1, 2, 2, 2, 2, 0, 2: 11/7 on average
+    assert steady.is_signal is False
+    assert steady.verdict == "within natural variation"
+    assert steady.limits is None
+    assert steady.signal() == (
+        "The change in 2026-09 is noise: +$9 lies within the natural limits, +$5.95 to +$14.30, "
+        "and no pattern leads to it. The mean change is +$10.12."
+    )
+    assert steady.headline() == (
+        "Revenue in 2026-09: $181, +$9 on 2026-08 – a change within natural variation."
+    )
+    assert control.xmr(steady.frame.value).is_signal(), "as the values themselves would be"
+
+
+def test_change_of_a_stock_is_signal_when_it_is_not_like_the_others():
+    jumped = stock(100, 110, 121, 130, 141, 150, 161, 172, 240)
+    assert jumped.is_signal
+    assert jumped.verdict == "change above the usual"
+    assert jumped.signal().startswith("The change in 2026-09 is signal: +$68 lies above")
+    assert "(change above)" in show.headline({"payments": jumped})
+    assert "better than usual" in show.cards([jumped]).markup
+
+
+def test_stock_over_one_period_tells_nothing():
+    assert "cannot be told" in stock(100).signal()

@@ -16,6 +16,7 @@ from revops_kit.kpis.payments import payments
 from revops_kit.kpis.pipeline_coverage import pipeline_coverage
 from revops_kit.kpis.pipeline_velocity import pipeline_velocity
 from revops_kit.kpis.quick_ratio import quick_ratio
+from revops_kit.kpis.renewal_churn import renewal_churn
 from revops_kit.kpis.revenue import revenue
 from revops_kit.kpis.revenue_churn import revenue_churn
 from revops_kit.kpis.sales_cycle import sales_cycle
@@ -38,6 +39,7 @@ ALL: tuple[Kpi, ...] = (
     cac,
     clv,
     churn,
+    renewal_churn,
     revenue_churn,
     net_revenue_retention,
     gross_revenue_retention,

@@ -43,21 +43,31 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     [[0, 1], [1, 1], [0, 1]]
     """
     customers = recurring.movements(tables, periods)
-    was = customers.start_mrr > 0
-    # Who was there at the start and left is lost by every rule but the first, even if back.
-    lost = customers.left_in
-    match tables.policies.churn:
-        case "chartmogul":
-            at_risk, lost = was, was & (customers.end_mrr == 0)
-        case "stripe":
-            at_risk = was | customers.joined
-            lost = lost & at_risk
-        case "profitwell":
-            at_risk, lost = was, was & lost
-        case "baremetrics":
-            at_risk, lost = was, lost & (was | customers.joined)
+    lost, at_risk = by_rule(customers, tables.policies.churn)
     counted = customers.filter(at_risk | lost)
     return counted.mutate(numerator=lost.cast("int32"), denominator=at_risk.cast("int32"))
+
+
+def by_rule(customers: ir.Table, rule: str) -> tuple[ir.BooleanValue, ir.BooleanValue]:
+    """Say who is lost, and who was at risk, by one of the rules of the policy `churn`.
+
+    Parameters
+    ----------
+    customers
+        As `recurring.movements` gives them.
+    """
+    was = customers.start_mrr > 0
+    # Who was there at the start and left is lost by every rule but the first, even if back.
+    left = customers.left_in
+    match rule:
+        case "chartmogul":
+            return was & (customers.end_mrr == 0), was
+        case "stripe":
+            return left & (was | customers.joined), was | customers.joined
+        case "profitwell":
+            return left & was, was
+        case _:
+            return left & (was | customers.joined), was
 
 
 def handed_over(tables: Tables, periods: Periods) -> list[LeftOut]:

@@ -1,7 +1,7 @@
 """Customer lifetime value: the margin expected from a new customer over the next years."""
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -12,10 +12,17 @@ from revops_kit import recurring
 from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import Periods
+from revops_kit.stats.intervals import Z
 from revops_kit.tables import Policies, Tables
 from revops_kit.units import MONEY, plural
 
+if TYPE_CHECKING:
+    from revops_kit.stats.lifetime import BgNbd, GammaGamma, ParetoNbd, ShiftedBetaGeometric
+
 WEEKS_A_MONTH = 365.25 / 12 / 7
+# Departures that were to be expected and are not there. That nobody left by chance where so many
+# should have is less likely than one in a thousand: exp(-7).
+MISSED = 7
 
 Expected = tuple[float, float, float, tuple[str, ...]]
 """A value, its interval, and what to tell the reader."""
@@ -35,9 +42,11 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     -------
     Table, one row per period and customer
         With subscriptions: `months` (renewals survived, or months served by one who left),
-        `left` (bool) and `mrr` (at the end, 0 for one who left). With payments: `x` (days with
-        a repeat payment), `t_x` (weeks from first to last), `age` (weeks from first to the end)
-        and `mean_value` (mean repeat payment).
+        `left` (bool), `observed` (whether the last month of one who left would be over by now),
+        `mrr` (at the end, 0 for one who left) and `entry` (months begun before the first
+        departure on record). With payments: `x` (days with a repeat payment), `t_x`
+        (weeks from first to last), `age` (weeks from first to the last day known) and
+        `mean_value` (mean repeat payment).
 
     Examples
     --------
@@ -53,9 +62,15 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
 
 def contracts(tables: Tables, periods: Periods) -> ir.Table:
     """Say how long each customer has been one, and whether it has left."""
-    known = periods.snapshots(recurring.paid(tables))
+    paid = recurring.paid(tables)
+    # Systems write down the last day or the day of the renewal that was not made. Where it is the
+    # latter, who renews on the first day not known yet cannot be told.
+    at_renewal = (paid.ended_on.day() == paid.started_on.day()).cast("int32").mean() > 0.5
+    known = periods.snapshots(
+        paid.cross_join(paid.aggregate(_first=paid.ended_on.min(), _at_renewal=at_renewal))
+    )
     known = known.filter(known.started_on < known.ends)
-    runs = known.ended_on.isnull() | (known.ended_on >= known.ends)
+    runs = recurring.is_active(known, known.ends)
     each = ibis.window(group_by=["period", "customer"])
     known = known.mutate(
         mrr=runs.ifelse(known.mrr, 0.0).sum().over(each),
@@ -67,15 +82,26 @@ def contracts(tables: Tables, periods: Periods) -> ir.Table:
         ),
     )
     one = known.filter(known._rank == 0)
-    # The day after the last one: a month served from the 1st to the 31st is a whole one.
-    until = one.left.ifelse((one._last + ibis.interval(days=1)).cast("date"), one.ends)
-    start = one.customer_since
+    since, day_before = one.customer_since, (one.ends - ibis.interval(days=1)).cast("date")
+    whole, _ = months_between(since, one._at_renewal.fill_null(False).ifelse(day_before, one.ends))
+    _, begun = months_between(since, one._last)
+    served = one.left.ifelse(ibis.greatest(begun, 1), whole)
+    _, unwatched = months_between(since, one._first)
+    entry = (since < one._first).fill_null(False).ifelse(unwatched, 0)
+    return one.mutate(
+        months=served.cast("int64"),
+        # Who stays for a month shows when it is over; who leaves in it, before. Counting the one
+        # and not the other would overstate churn, so departures wait for the month to be over.
+        observed=one.left & (served <= whole),
+        entry=entry.cast("int64"),
+    ).drop("_last", "_rank", "_first", "_at_renewal")
+
+
+def months_between(start: ir.DateValue, until: ir.DateValue) -> tuple[ir.Value, ir.Value]:
+    """Count the calendar months from one day to another: those that are whole, and those begun."""
     apart = (until.year() - start.year()) * 12 + until.month() - start.month()
     remainder = until.day() - start.day()
-    whole = apart - (remainder < 0).cast("int32")
-    begun = apart + (remainder > 0).cast("int32")
-    served = one.left.ifelse(ibis.greatest(begun, 1), whole)
-    return one.mutate(months=served.cast("int64")).drop("_last", "_rank")
+    return apart - (remainder < 0).cast("int32"), apart + (remainder > 0).cast("int32")
 
 
 def purchases(tables: Tables, periods: Periods) -> ir.Table:
@@ -105,14 +131,15 @@ def purchases(tables: Tables, periods: Periods) -> ir.Table:
     )
     return histories.mutate(
         t_x=histories["last"].delta(histories["first"], unit="day") / 7.0,
-        age=histories.ends.delta(histories["first"], unit="day") / 7.0,
+        # To the last day known, as the literature counts, not to the first unknown.
+        age=(histories.ends.delta(histories["first"], unit="day") - 1) / 7.0,
     )
 
 
 def fold(rows: ir.Table, keys: list[str]) -> ir.Table:
     """Count the customers with equal history."""
     if "months" in rows.columns:
-        return rows.group_by([*keys, "months", "left"]).aggregate(
+        return rows.group_by([*keys, "months", "left", "observed", "entry"]).aggregate(
             count=rows.count(), mrr=rows.mrr.sum(), mrr_squared=(rows.mrr * rows.mrr).sum()
         )
     return rows.group_by([*keys, "x", "t_x", "age", "mean_value"]).aggregate(count=rows.count())
@@ -120,6 +147,10 @@ def fold(rows: ir.Table, keys: list[str]) -> ir.Table:
 
 def value(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
     """Fit a lifetime model to each group, and discount what it expects."""
+    if "entry" in fetched.columns:
+        # Segments of one period see the same data begin.
+        seen = [watched(period) for _, period in fetched.groupby("period", sort=False)]
+        fetched = pd.concat(seen) if seen else fetched
     expect = of_contracts if "months" in fetched.columns else of_purchases
     columns = [*keys, "value", "low", "high", "n", "missing_because", "note"]
     folded = []
@@ -140,34 +171,72 @@ def monthly(policies: Policies) -> float:
     return (1 + policies.discount_rate) ** (1 / 12) - 1
 
 
+def watched(histories: pd.DataFrame) -> pd.DataFrame:
+    """Let customers enter late where those who left before them are missing from the data.
+
+    A system that keeps departures from some day on has only survivors among those who joined
+    before (left truncation). That shows on the first departure on record: at the rates by tenure
+    seen since, so many would have left before it that not one cannot be chance. Then `entry`
+    stays, and tenure before it counts as given; else it is 0 for all.
+
+    Parameters
+    ----------
+    histories
+        `months`, `left`, `observed`, `entry` and `count`, of all segments together.
+    """
+    from revops_kit.stats import lifetime
+
+    months, observed, count, entry = durations(histories)
+    left, at_risk = lifetime.renewals(months, observed, count, entry)
+    rate = left / np.where(at_risk > 0, at_risk, np.inf)
+    summed = np.append(0.0, np.cumsum(rate))
+    # Of the months begun before that day the last may not have been over.
+    missed = count @ summed[np.clip(entry - 1, 0, len(rate))]
+    return histories if missed > MISSED else histories.assign(entry=0)
+
+
+def retention_model(group: pd.DataFrame) -> "ShiftedBetaGeometric":
+    """Fit the shifted-beta-geometric model to the histories of customers, counted."""
+    from revops_kit.stats import lifetime
+
+    return lifetime.fit_sbg_durations(*durations(group))
+
+
+def durations(group: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Give the whole months known of each history, whether it ended then, count and entry."""
+    observed = group.observed.to_numpy(bool)
+    months = group.months.to_numpy("int64") - (group.left.to_numpy(bool) & ~observed)
+    return months, observed, group["count"].to_numpy("int64"), group.entry.to_numpy("int64")
+
+
 def of_contracts(group: pd.DataFrame, policies: Policies) -> Expected:
     """Multiply margin, mean MRR and expected discounted months, by the shifted-beta-geometric.
 
     Months are paid in advance: the first counts in full. The interval is the delta method's,
     from the model's covariance and the spread of MRR.
     """
-    from revops_kit.stats import lifetime
-
     staying = group[~group.left]
     active = staying["count"].sum()
     if not active:
         raise StatisticsError("no customers are left, so there is no revenue to expect")
-    model = lifetime.fit_sbg_durations(
-        group.months.to_numpy(), group.left.to_numpy(), group["count"].to_numpy()
-    )
-    horizon, discount = policies.horizon_months, monthly(policies)
-    months = model.discounted_lifetime(horizon, discount)
+    model, discount = retention_model(group), monthly(policies)
+    months = model.discounted_lifetime(policies.horizon_months, discount)
     arpa = staying.mrr.sum() / active
     expected = policies.gross_margin * arpa * months
     spread = (staying.mrr_squared.sum() / active - arpa**2) / active / arpa**2
-    # How the months move with alpha and beta, by central differences: the sum has no short form.
-    slopes = np.array([_slope(model, name, horizon, discount) for name in ("alpha", "beta")])
-    notes = (*_beyond(model, int(group.months.max()), policies), *model.notes)
-    if model.covariance is None or not np.isfinite(model.covariance).all():
-        return expected, np.nan, np.nan, notes
-    spread += slopes @ model.covariance @ slopes / months**2
-    width = 1.959964 * expected * np.sqrt(max(spread, 0.0))
+    longest = int(group.months.max())
+    notes = (*late_entry(group), *_beyond(model, longest, policies), *model.notes)
+    error = model.error(lambda each: each.discounted_lifetime(policies.horizon_months, discount))
+    width = Z * expected * np.sqrt(max(spread, 0.0) + (error / months) ** 2)
     return expected, expected - width, expected + width, notes
+
+
+def late_entry(group: pd.DataFrame) -> tuple[str, ...]:
+    """Say how many customers are there only as survivors."""
+    late = int(group["count"][group.entry > 0].sum())
+    if not late:
+        return ()
+    return (f"{plural(late, 'customer')} joined before departures were kept.",)
 
 
 def _beyond(model: Any, longest: int, policies: Policies) -> tuple[str, ...]:
@@ -182,32 +251,41 @@ def _beyond(model: Any, longest: int, policies: Policies) -> tuple[str, ...]:
     )
 
 
-def _slope(model: Any, name: str, horizon: int, discount: float) -> float:
-    here = getattr(model, name)
-    ends = (here * (1 - 1e-4), here * (1 + 1e-4))
-    low, high = (
-        replace(model, **{name: end}).discounted_lifetime(horizon, discount) for end in ends
-    )
-    return (high - low) / (ends[1] - ends[0])
+def spending(group: pd.DataFrame) -> "GammaGamma":
+    """Fit the Gamma-Gamma model to what customers spend at a time.
 
-
-def of_purchases(group: pd.DataFrame, policies: Policies) -> Expected:
-    """Multiply margin, mean purchase and expected discounted purchases, by BG/NBD × Gamma-Gamma.
-
-    The first purchase counts in full; those of each month to come at the month's end.
+    Raises
+    ------
+    StatisticsError
+        Where the mean is infinite too.
     """
     from revops_kit.stats import lifetime
 
-    counts = group["count"].to_numpy()
-    model = lifetime.fit_bg_nbd(
-        group.x.to_numpy(), group.t_x.to_numpy(), group.age.to_numpy(), counts
-    )
-    again = (group.x > 0).to_numpy()
-    money = lifetime.fit_gamma_gamma(
-        group.x.to_numpy()[again], group.mean_value.to_numpy(dtype=float)[again], counts[again]
-    )
+    again = group[group.x > 0]
+    columns = (again[name].to_numpy(dtype=float) for name in ("x", "mean_value", "count"))
+    money = lifetime.fit_gamma_gamma(*columns)
     if not np.isfinite(money.population_mean):
         raise StatisticsError("what customers spend varies too much to have a mean")
+    return money
+
+
+def buying(group: pd.DataFrame, fit: "Callable | None" = None) -> "BgNbd | ParetoNbd":
+    """Fit BG/NBD, or another model of buying, to the histories of customers, counted."""
+    from revops_kit.stats import lifetime
+
+    columns = (group[name].to_numpy(dtype=float) for name in ("x", "t_x", "age", "count"))
+    return (fit or lifetime.fit_bg_nbd)(*columns)
+
+
+def of_purchases(
+    group: pd.DataFrame, policies: Policies, fit: "Callable | None" = None
+) -> Expected:
+    """Multiply margin, mean purchase and expected discounted purchases, by BG/NBD × Gamma-Gamma.
+
+    The first purchase counts in full; those of each month to come at the month's end. `fit` is
+    another model of buying.
+    """
+    model, money = buying(group, fit), spending(group)
     ends = np.arange(1, policies.horizon_months + 1)
     bought = np.diff(model.expected(ends * WEEKS_A_MONTH), prepend=0.0)
     purchases = 1 + (bought / (1 + monthly(policies)) ** ends).sum()
@@ -229,11 +307,17 @@ def model(tables: Tables) -> list[str]:
     if tables.has("subscriptions", "mrr"):
         return [
             f"Shifted-beta-geometric retention by months of tenure; {months} months ahead, paid in "
-            "advance; revenue is the mean MRR of running customers."
+            "advance; revenue is the mean MRR of running customers.",
+            "A month of tenure counts once it is over. A subscription that ends on the day of a "
+            "renewal did not make it.",
+            "Late entry: where departures were not kept from the start, customers who joined "
+            "before the first on record count from then on.",
         ]
     return [
         f"BG/NBD purchases and Gamma-Gamma values; {months} months ahead. The model takes every "
-        "customer who bought once only to be alive still."
+        "customer who bought once only to be alive still, P(alive) = 1.",
+        "A customer counts from the first payment in the data: one who paid before they begin "
+        "is taken to be newer than they are.",
     ]
 
 

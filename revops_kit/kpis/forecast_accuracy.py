@@ -104,10 +104,22 @@ def rebuilt(tables: Tables, moments: list[Moment]) -> ir.Table:
         counted = surer(tables.policies.forecast_category)
         is_counted = written(waiting.forecast_category).isin(counted)
         return waiting.filter(is_counted).mutate(forecast=waiting.amount)
+    return weighted_by_stage(tables, waiting)
+
+
+def weighted_by_stage(tables: Tables, waiting: ir.Table) -> ir.Table:
+    """Count each deal by the share of earlier deals in its stage that were won.
+
+    Parameters
+    ----------
+    waiting
+        As `standing` gives it.
+    """
     if not tables.has("stage_changes", "stage"):
         # Nothing says what a deal was worth: no forecast, rather than one of nothing.
         return waiting.mutate(forecast=ibis.null("float64"))
-    chance = _chances(tables, sorted({day for day, _, _ in moments}))
+    days = waiting.select(ends="day").distinct()
+    chance = _chances(tables, days)
     weighed = waiting.left_join(
         chance, [waiting.stage == chance._stage, waiting.day == chance._until]
     )
@@ -178,9 +190,8 @@ def _key(category: str) -> str:
     return re.sub(r"[ _-]", "", category.lower())
 
 
-def _chances(tables: Tables, days: list[dt.date]) -> ir.Table:
+def _chances(tables: Tables, moments: ir.Table) -> ir.Table:
     """Say what share of the deals decided before each day, and once in a stage, was won."""
-    moments = ibis.memtable([(day,) for day in days], schema=ibis.schema({"ends": "date"}))
     visited = tables.stage_changes.select("opportunity_id", "stage").distinct()
     ended = deals.decided(tables).select(_deal="opportunity_id", _how="outcome", _on="closed_at")
     known = visited.inner_join(ended, visited.opportunity_id == ended._deal).cross_join(moments)

@@ -1,5 +1,6 @@
 """Gross revenue retention: what is left of the start's revenue, growth not counted."""
 
+import ibis
 import ibis.expr.types as ir
 
 from revops_kit import recurring
@@ -23,7 +24,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     Returns
     -------
     Table, one row per period and customer
-        The columns of `recurring.movements`, with `period`, `numerator` (MRR at the end, at most
+        The columns of `recurring.of_the_start`, with `period`, `numerator` (MRR at the end, at most
         that of the start) and `denominator` (MRR at the start).
 
     Examples
@@ -33,10 +34,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> kept.select("numerator", "denominator").to_pandas().values.tolist()
     [[500.0, 500.0], [0.0, 300.0], [200.0, 200.0]]
     """
-    customers = recurring.movements(tables, periods)
-    kept = customers.filter(customers.start_mrr > 0)
-    left = kept.start_mrr - kept.churn - kept.contraction
-    return kept.mutate(numerator=left, denominator=kept.start_mrr)
+    customers = recurring.of_the_start(tables, periods)
+    return customers.mutate(numerator=ibis.least(customers.start_mrr, customers.end_mrr))
 
 
 gross_revenue_retention = Kpi(

@@ -53,5 +53,6 @@ mrr = Kpi(
     needs={"subscriptions": ("started_on", "mrr")},
     rows=rows,
     summary=total,
+    is_stock=lambda tables: True,
     notes=endless,
 )

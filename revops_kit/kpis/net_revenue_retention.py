@@ -23,7 +23,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     Returns
     -------
     Table, one row per period and customer
-        The columns of `recurring.movements`, with `period`, `numerator` (MRR at the end) and
+        The columns of `recurring.of_the_start`, with `period`, `numerator` (MRR at the end) and
         `denominator` (MRR at the start).
 
     Examples
@@ -33,9 +33,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> kept.select("numerator", "denominator").to_pandas().values.tolist()
     [[500.0, 500.0], [0.0, 300.0], [200.0, 200.0]]
     """
-    customers = recurring.movements(tables, periods)
-    kept = customers.filter(customers.start_mrr > 0)
-    return kept.mutate(numerator=kept.end_mrr, denominator=kept.start_mrr)
+    customers = recurring.of_the_start(tables, periods)
+    return customers.mutate(numerator=customers.end_mrr)
 
 
 net_revenue_retention = Kpi(

@@ -10,6 +10,7 @@ from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.kpis.sales_cycle import starts, untimed
 from revops_kit.kpis.win_rate import undated
 from revops_kit.periods import Periods
+from revops_kit.stats.intervals import Z
 from revops_kit.tables import Policies, Tables, stack
 from revops_kit.units import MONEY_PER_DAY
 
@@ -106,7 +107,7 @@ def velocity(parts: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Dat
         spread += _relative_variance(parts.timed, cycle, parts.days_squared)
         covariance = parts["product"] / parts.both - amount * cycle
         spread -= 2 * covariance / (parts.both * amount * cycle)
-        width = np.exp(1.959964 * np.sqrt(spread.clip(lower=0)))
+        width = np.exp(Z * np.sqrt(spread.clip(lower=0)))
     value = value.where(np.isfinite(value))
     has_interval = (parts.won > 1) & (value > 0)
     return parts.assign(

@@ -75,6 +75,7 @@ revenue = Kpi(
     also=lambda tables: measure(tables).needs,
     rows=rows,
     summary=total,
+    is_stock=lambda tables: measure(tables).is_stock(tables),
     left_out=left_out,
     notes=says_which,
 )

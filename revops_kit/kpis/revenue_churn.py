@@ -23,7 +23,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     Returns
     -------
     Table, one row per period and customer
-        The columns of `recurring.movements`, with `period`, `numerator` (MRR churned or
+        The columns of `recurring.of_the_start`, with `period`, `numerator` (MRR churned or
         contracted) and `denominator` (MRR at the start).
 
     Notes
@@ -37,9 +37,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> lost.select("numerator", "denominator").to_pandas().values.tolist()
     [[0.0, 500.0], [300.0, 300.0], [0.0, 200.0]]
     """
-    customers = recurring.movements(tables, periods)
-    kept = customers.filter(customers.start_mrr > 0)
-    return kept.mutate(numerator=kept.churn + kept.contraction, denominator=kept.start_mrr)
+    customers = recurring.of_the_start(tables, periods)
+    return customers.mutate(numerator=customers.churn + customers.contraction)
 
 
 revenue_churn = Kpi(

@@ -12,21 +12,13 @@ import ibis.expr.types as ir
 import sqlglot.errors
 from ibis.common.exceptions import IbisError, TableNotFound
 
-from revops_kit.contracts import Column, TableContract
+from revops_kit.contracts import TYPES, Column, TableContract
 from revops_kit.errors import SourceError, WorkspaceError, did_you_mean
 from revops_kit.sources.health import Health, Problem
 from revops_kit.sources.mapping import origins
 from revops_kit.sources.spec import ColumnSpec, House, Reading, TableSpec
 from revops_kit.units import plural
 
-TYPES = {
-    "text": "string",
-    "date": "date",
-    "moment": "timestamp",
-    "money": "float64",
-    "number": "float64",
-    "share": "float64",
-}
 # What a text must look like to be cast: anything else an engine guesses at, or stops at.
 _DAY = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?)?$"
 _FIGURE = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -39,13 +31,15 @@ WRITTEN = {
 _TEXT = "_text_of_"  # before the name of a column that was read out of text
 
 
-def connect(url: str, folder: Path, timezone: str) -> ibis.BaseBackend:
+def connect(url: str, folder: Path, timezone: str, written: str = "") -> ibis.BaseBackend:
     """Connect to an engine, in the company's time zone.
 
     Parameters
     ----------
     url
         What `ibis.connect` takes; a DuckDB file is relative to `folder` and opened to read only.
+    written
+        The url as the workspace has it, for messages: they do not tell what the environment holds.
 
     Raises
     ------
@@ -55,13 +49,14 @@ def connect(url: str, folder: Path, timezone: str) -> ibis.BaseBackend:
         When there is no such engine.
     """
     engine, _, rest = url.partition("://")
+    named, _, place = (written or url).partition("://")
     known = {each.name for each in ibis.util.backend_entry_points()} | {"postgresql"}
     if engine not in known:
         raise WorkspaceError(
-            f"[engine] url: there is no engine {engine[:40]!r}.{did_you_mean(engine, known)}"
+            f"[engine] url: there is no engine {named[:40]!r}.{did_you_mean(named, known)}"
         )
     if engine == "duckdb" and rest and not (folder / rest).is_file():
-        raise SourceError(f"[engine] url: there is no file {rest} in {str(folder)!r}.")
+        raise SourceError(f"[engine] url: there is no file {place or named} in {str(folder)!r}.")
     try:
         if engine == "duckdb" and rest:
             con = ibis.duckdb.connect(str(folder / rest), read_only=True)

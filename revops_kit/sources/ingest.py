@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from revops_kit.contracts import Column, TableContract
+from revops_kit.contracts import TYPES, Column, TableContract
 from revops_kit.errors import (
     ContractError,
     SourceError,
@@ -25,14 +26,6 @@ from revops_kit.sources.sieve import Sieve
 from revops_kit.sources.spec import ColumnSpec, House, TableSpec
 from revops_kit.units import plural
 
-ARROW = {
-    "text": pa.string(),
-    "date": pa.date32(),
-    "moment": pa.timestamp("us"),
-    "money": pa.float64(),
-    "number": pa.float64(),
-    "share": pa.float64(),
-}
 CURRENCY_COLUMN = re.compile(
     r"curr|devise|währung|waehrung|moneda|moeda|valuta|通貨", re.IGNORECASE
 )
@@ -379,7 +372,8 @@ def _check_order(table: TableContract, columns: dict[str, pd.Series], sieve: Sie
 def _as_arrow(table: TableContract, columns: dict[str, pd.Series]) -> pa.Table:
     arrays, names = [], []
     for name, each in columns.items():
-        kind = ARROW[table.columns[name].kind] if name in table.columns else pa.string()
+        kind = table.columns[name].kind if name in table.columns else "text"
+        kind = ibis.dtype(TYPES[kind]).to_pyarrow()
         if kind == pa.date32():
             array = pa.array(each.to_numpy("datetime64[D]"), type=kind, from_pandas=True)
         else:

@@ -16,18 +16,21 @@ from revops_kit.stats.arrays import floats, plain, refuse
 
 Bound = float | np.ndarray
 
+Z = NormalDist().inv_cdf(0.975)  # standard errors to either side of a 95 % interval
+
 
 def wilson(
-    successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95
+    successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95, *, corrected: bool = False
 ) -> tuple[Bound, Bound]:
     """Bound a share by its Wilson score interval.
 
-    Returns the low and high end, each between 0 and 1; NaN where there were no trials.
+    Returns the low and high end, each between 0 and 1; NaN where there were no trials. `corrected`
+    for continuity it is wider, as R's `prop.test` prints it.
 
     References
     ----------
-    E. B. Wilson, "Probable inference", JASA 22 (1927), 209-212. Without continuity correction:
-    method 3 of R. G. Newcombe, Statistics in Medicine 17 (1998), 857-872.
+    E. B. Wilson, "Probable inference", JASA 22 (1927), 209-212; methods 3 and, corrected, 4 of
+    R. G. Newcombe, Statistics in Medicine 17 (1998), 857-872.
 
     Examples
     --------
@@ -40,9 +43,19 @@ def wilson(
     share = s / n
     centre = (s + z**2 / 2) / (n + z**2)
     margin = z * np.sqrt(s * (1 - share) + z**2 / 4) / (n + z**2)
+    if corrected:
+        # The ends for half a success less, and half a success more.
+        half = 0.5 / (n + z**2)
+        below, above = (
+            z * np.sqrt(np.maximum(s * (1 - share) + (z**2 - 1 / n) / 4 + sign * (share - 0.5), 0))
+            for sign in (1, -1)
+        )
+        low, high = centre - half - below / (n + z**2), centre + half + above / (n + z**2)
+    else:
+        low, high = centre - margin, centre + margin
     # At the ends the arithmetic would miss 0 and 1 by a rounding error.
-    low = np.where(share == 0, 0.0, centre - margin)
-    high = np.where(share == 1, 1.0, centre + margin)
+    low = np.where(share == 0, 0.0, np.maximum(low, 0.0))
+    high = np.where(share == 1, 1.0, np.minimum(high, 1.0))
     return plain(low), plain(high)
 
 
@@ -246,6 +259,58 @@ def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
     known[order] = np.minimum.accumulate(stretched)
     adjusted[~np.isnan(p)] = known
     return adjusted
+
+
+def holm(p: ArrayLike) -> np.ndarray:
+    """Adjust p-values so that with chance α at most, any of those below α is a false alarm.
+
+    Stricter than `benjamini_hochberg`: for few looks, where one false alarm costs much. Rejects
+    whatever Bonferroni's p times their number does, and more. NaN stays so and does not count.
+
+    References
+    ----------
+    S. Holm, Scandinavian Journal of Statistics 6 (1979), 65-70.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.atleast_1d(np.asarray(p, dtype=float))
+    refuse((p < 0) | (p > 1), "p-values lie between 0 and 1")
+    known = p[~np.isnan(p)]
+    order = np.argsort(known)
+    stretched = known[order] * np.arange(len(known), 0, -1)
+    adjusted = np.full(p.shape, np.nan)
+    known[order] = np.minimum(np.maximum.accumulate(stretched), 1.0)
+    adjusted[~np.isnan(p)] = known
+    return adjusted
+
+
+def chi_square(successes: ArrayLike, trials: ArrayLike) -> tuple[float, float]:
+    """Test whether the shares of several groups differ at all, by Pearson's chi-squared.
+
+    Returns chi-squared, with one degree of freedom fewer than there are groups with trials, and p.
+    NaN below two groups, and where all or none succeeded: nothing can differ there.
+
+    References
+    ----------
+    J. L. Fleiss, Statistical Methods for Rates and Proportions (2nd ed. 1981), 139; R's prop.test.
+
+    Examples
+    --------
+    >>> chi2, p = chi_square([83, 90, 129, 70], [86, 93, 136, 82])
+    >>> round(chi2, 2), round(p, 4)
+    (12.6, 0.0056)
+    """
+    from scipy.special import gammaincc
+
+    s, n = _shares(successes, trials)
+    s, n = s[n > 0], n[n > 0]
+    pooled = s.sum() / n.sum() if len(n) > 1 else np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chi2 = float(np.sum((s - n * pooled) ** 2 / n) / (pooled * (1 - pooled)))
+    return chi2, float(gammaincc((len(n) - 1) / 2, chi2 / 2)) if chi2 == chi2 else np.nan
 
 
 def _binomial_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:

@@ -40,7 +40,7 @@ def company():
         lead = chance.choice([*(each[0] for each in leads[:120]), None])
         amount = chance.choice([None, *range(100, 5_000, 100)])
         hoped = (opened + dt.timedelta(days=chance.randint(5, 90))).date()
-        kind = chance.choice(["new", "new", "expansion", None])
+        kind = chance.choice(["new", "new", "expansion", "renewal", None])
         account = f"A{chance.randint(0, 39):02}"
         deals.append((f"D{at:03}", outcome, opened, closed, amount, account, lead,
                       chance.choice(SOURCES), hoped, kind, chance.choice(REGIONS)))  # fmt: skip
@@ -49,10 +49,11 @@ def company():
             category = chance.choice(["commit", "pipeline"])
             changes.append((f"D{at:03}", moved, f"S{step}", amount, hoped, category))
     months = pd.date_range("2025-01-01", "2026-06-01", freq="MS").date
-    runs = [(f"S{at:02}", f"C{chance.randint(0, 34):02}", day(0, 400).date(),
-             chance.choice([None, None, day(401, 520).date()]),
+    # Some leave early, so that departures are on record from the start.
+    runs = [(f"S{at:02}", f"C{chance.randint(0, 34):02}", day(0, first).date(),
+             chance.choice([None, None, day(first + 1, 520).date()]),
              chance.choice([0, 49.5, 99, 250]), chance.choice(["basic", "pro"]))
-            for at in range(60)]  # fmt: skip
+            for at, first in zip(range(60), (40, 400, 200) * 20, strict=True)]  # fmt: skip
     paid = [(f"C{chance.randint(0, 34):02}", day(0, 515).date(), chance.randint(10, 400) / 2)
             for _ in range(300)]  # fmt: skip
     return {

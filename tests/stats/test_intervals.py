@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from revops_kit.errors import RequestError, StatisticsError
 from revops_kit.stats.intervals import (
     benjamini_hochberg,
+    chi_square,
     clopper_pearson,
     delta_ratio,
+    holm,
     median_from_counts,
     newcombe,
     poisson,
@@ -45,8 +47,12 @@ def same(found, expected):
 def test_published_tables_come_out():
     published, given_ = oracle()
     for name, (successes, trials) in given_["single"].items():
-        for method, interval in (("wilson", wilson), ("exact", clopper_pearson)):
-            low, high = interval(successes, trials)
+        for method, interval in (
+            ("wilson", wilson(successes, trials)),
+            ("wilsoncc", wilson(successes, trials, corrected=True)),
+            ("exact", clopper_pearson(successes, trials)),
+        ):
+            low, high = interval
             assert same(low, published[f"{name} {method}_lo"]), (name, method)
             assert same(high, published[f"{name} {method}_hi"]), (name, method)
     for name, counts in given_["diff"].items():
@@ -56,6 +62,13 @@ def test_published_tables_come_out():
     adjusted = benjamini_hochberg(given_["bh_p"])
     assert (adjusted <= given_["alpha"]).sum() == published["BH1995 rejects BH"]["expected"]
     assert same(adjusted[3], published["BH1995 BH adj p[4]"])
+    assert same(holm(given_["bh_p"])[3], published["BH1995 holm adj p[4]"])
+    bonferroni = np.array(given_["bh_p"]) * len(given_["bh_p"]) <= given_["alpha"]
+    assert bonferroni.sum() == published["BH1995 rejects Bonferroni"]["expected"]
+    assert ((holm(given_["bh_p"]) <= given_["alpha"]) >= bonferroni).all()
+    chi2, p = chi_square(given_["smokers"], given_["patients"])
+    assert same(chi2, published["smokers chi2"])
+    assert same(p, published["smokers p"])
 
 
 @pytest.mark.parametrize(
@@ -286,6 +299,44 @@ def test_adjusted_p_values_are_never_smaller_and_keep_their_order(p, random):
     assert (adjusted >= np.array(p) - 1e-15).all()
     assert (adjusted <= 1).all()
     assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+
+
+@given(st.lists(st.floats(0, 1) | st.just(nan), min_size=1, max_size=12))
+def test_holm_is_statsmodels_and_never_below_benjamini_and_hochberg(p):
+    from statsmodels.stats.multitest import multipletests
+
+    known = np.array(p)[~np.isnan(p)]
+    found = holm(p)
+    assert np.isnan(found).tolist() == np.isnan(p).tolist()
+    if len(known):
+        expected = multipletests(known, method="holm")[1]
+        assert found[~np.isnan(p)] == pytest.approx(expected)
+    assert (found >= benjamini_hochberg(p) - 1e-12)[~np.isnan(p)].all()
+
+
+@given(st.lists(shares(), min_size=1, max_size=5))
+def test_groups_are_compared_as_scipy_compares_them(groups):
+    from scipy.stats import chi2_contingency
+
+    successes, trials = np.array(groups).T
+    chi2, p = chi_square([*successes, 0], [*trials, 0])  # an empty group says nothing
+    table = np.array([successes, trials - successes])
+    if len(groups) == 1 or (table.sum(axis=1) == 0).any():
+        assert np.isnan([chi2, p]).all()
+    else:
+        expected = chi2_contingency(table, correction=False)
+        assert (chi2, p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-6)
+
+
+@given(shares(), confidences)
+def test_correction_for_continuity_is_scipys_and_widens(share, confidence):
+    from scipy.stats import binomtest
+
+    low, high = wilson(*share, confidence, corrected=True)
+    plain_low, plain_high = wilson(*share, confidence)
+    assert low <= plain_low <= plain_high <= high
+    expected = binomtest(*share).proportion_ci(confidence, method="wilsoncc")
+    assert (low, high) == pytest.approx(tuple(expected), abs=1e-9)
 
 
 def test_headline_intervals_do_not_load_scipy():

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from scipy.special import hyp2f1
 
 from revops_kit.errors import StatisticsError
-from revops_kit.stats.lifetime import ShiftedBetaGeometric, fit_sbg, fit_sbg_durations
+from revops_kit.stats.lifetime import (
+    ShiftedBetaGeometric,
+    fit_sbg,
+    fit_sbg_durations,
+    renewals,
+)
+from revops_kit.stats.survival import kaplan_meier
 
 ORACLES = Path(__file__).resolve().parents[3] / "shared/oracles"
 REGULAR = [100, 63.1, 46.8, 38.2, 32.6, 28.9, 26.2, 24.1]  # Fader & Hardie (2007), table 1
@@ -161,6 +167,63 @@ def test_customers_too_young_to_renew_change_nothing():
     assert (more.alpha, more.beta) == pytest.approx((old.alpha, old.beta))
 
 
+def test_late_entry_counts_renewals_from_then_on_only():
+    """Two watched from the start, two from their second month on; one left before that."""
+    months, ended, entry = np.array([1, 3, 2, 3, 1]), np.array([1, 1, 0, 1, 1]), [0, 0, 1, 1, 1]
+    left, at_risk = renewals(months, ended, np.ones(5), np.array(entry))
+    assert left.tolist() == [1, 0, 2]
+    assert at_risk.tolist() == [2, 3, 2]
+
+
+def survivors_only(seed=4, size=40_000):
+    """Customers who join over 60 months, with departures kept only from the 30th on.
+
+    Returns the months, whether it ended then and the months before the watch, of those on record.
+    """
+    random = np.random.default_rng(seed)
+    lifetime = random.geometric(random.beta(1.5, 12, size))
+    joined = random.integers(0, 60, size)
+    age, entry = 60 - joined, np.maximum(30 - joined, 0)
+    on_record = lifetime > entry
+    months, ended = np.minimum(lifetime, age), lifetime <= age
+    return months[on_record], ended[on_record], entry[on_record]
+
+
+def test_late_entry_finds_the_truth_where_survivors_alone_flatter():
+    months, ended, entry = survivors_only()
+    truth = ShiftedBetaGeometric(1.5, 12).survival([12, 36])
+    right = fit_sbg_durations(months, ended, entry=entry)
+    assert right.survival([12, 36]) == pytest.approx(truth, abs=0.012)
+    flattered = fit_sbg_durations(months, ended)
+    assert (flattered.survival([12, 36]) > truth + 0.04).all()
+
+
+def test_late_entry_is_that_of_kaplan_and_meier():
+    months, ended, entry = survivors_only(size=2_000)
+    left, at_risk = renewals(months, ended, np.ones(len(months)), entry)
+    curve = kaplan_meier(months, ended, entry=np.where(entry > 0, entry, -1))
+    t = np.arange(1, len(left) + 1)
+    assert curve.at(t) == pytest.approx(np.cumprod(1 - left / at_risk))
+
+
+def test_entry_of_all_at_the_start_changes_nothing():
+    months, ended = [1, 2, 3, 3], [True, True, False, True]
+    at_once = fit_sbg_durations(months, ended, [40, 15, 45, 9], entry=[0, 0, 0, 0])
+    without = fit_sbg_durations(months, ended, [40, 15, 45, 9])
+    assert (at_once.alpha, at_once.beta) == (without.alpha, without.beta)
+
+
+def test_error_of_a_figure_follows_from_that_of_the_parameters():
+    model = fit_sbg(10 * np.array(REGULAR))
+    assert model.error(lambda each: each.alpha) == pytest.approx(model.covariance[0, 0] ** 0.5)
+    # The share lost in the first period, alpha / (alpha + beta), with its slopes by hand
+    total = (model.alpha + model.beta) ** 2
+    slopes = np.array([model.beta / total, -model.alpha / total])
+    by_hand = np.sqrt(slopes @ model.covariance @ slopes)
+    assert model.error(lambda each: 1 - each.survival(1)) == pytest.approx(by_hand, rel=1e-5)
+    assert np.isnan(fit_sbg([10_000, 9_000, 8_100, 7_290]).error(lambda each: each.alpha))
+
+
 @pytest.mark.parametrize(
     ("survivors", "reason"),
     [
@@ -196,3 +259,17 @@ def test_cohort_without_an_answer_is_refused(survivors, reason):
 def test_histories_that_cannot_be_are_refused(durations, ended, weights, reason):
     with pytest.raises(StatisticsError, match=reason):
         fit_sbg_durations(durations, ended, weights)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ([1, 1, 2], "Nobody was watched from the start"),
+        ([3, 3, 3], "of 0 customers"),
+        ([0, 0.5, 0], "late entry is after whole periods"),
+        ([0, -1, 0], "late entry is after whole periods"),
+    ],
+)
+def test_entry_that_tells_nothing_of_new_customers_is_refused(entry, reason):
+    with pytest.raises(StatisticsError, match=reason):
+        fit_sbg_durations([2, 3, 3], [True, True, False], [10, 10, 10], entry)

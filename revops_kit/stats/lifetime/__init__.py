@@ -15,7 +15,12 @@ limit is given by large or small parameters, and `notes` say so.
 from revops_kit.stats.lifetime.bg_nbd import BgNbd, fit_bg_nbd
 from revops_kit.stats.lifetime.gamma_gamma import GammaGamma, fit_gamma_gamma
 from revops_kit.stats.lifetime.pareto_nbd import ParetoNbd, fit_pareto_nbd
-from revops_kit.stats.lifetime.sbg import ShiftedBetaGeometric, fit_sbg, fit_sbg_durations
+from revops_kit.stats.lifetime.sbg import (
+    ShiftedBetaGeometric,
+    fit_sbg,
+    fit_sbg_durations,
+    renewals,
+)
 
 __all__ = [
     "BgNbd",
@@ -27,4 +32,5 @@ __all__ = [
     "fit_pareto_nbd",
     "fit_sbg",
     "fit_sbg_durations",
+    "renewals",
 ]

@@ -18,7 +18,8 @@ class ParetoNbd:
     """Customers who buy at random, each at their own rate, until they drop out at any time.
 
     Rates of buying are Gamma(r, alpha), rates of dropping out Gamma(s, beta); `alpha` and `beta`
-    are in the unit of time of the data. Unlike in BG/NBD, one who never came back may be gone.
+    are in the unit of time of the data. Unlike in BG/NBD, one who never came back may be gone;
+    what can be asked of the model is the same.
 
     References
     ----------
@@ -35,7 +36,7 @@ class ParetoNbd:
     notes: tuple[str, ...] = ()
 
     def expected(self, t: ArrayLike) -> float | np.ndarray:
-        """Give the repeat purchases that a new customer makes in time t, on average.
+        """Give the repeat purchases of a new customer in time t, as `BgNbd.expected`.
 
         Examples
         --------
@@ -49,16 +50,13 @@ class ParetoNbd:
     def conditional(
         self, t: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
     ) -> float | np.ndarray:
-        """Give the purchases expected in the next t of a customer with that history.
-
-        Parameters are those of `fit_pareto_nbd`.
-        """
+        """Give the purchases expected in the next t, as `BgNbd.conditional`."""
         t, x, t_x, T = purchase_histories(t, x, t_x, T)
         alive_for = (self.beta + T) * _decayed(self.s - 1, np.log1p(t / (self.beta + T)))
         return plain(self.p_alive(x, t_x, T) * (self.r + x) / (self.alpha + T) * alive_for)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> float | np.ndarray:
-        """Give the probability that a customer with that history has not dropped out."""
+        """Give the probability of not having dropped out, as `BgNbd.p_alive`."""
         _, x, t_x, T = purchase_histories(0, x, t_x, T)
         alive, gone, *_ = _pareto_parts((self.r, self.alpha, self.s, self.beta), x, t_x, T)
         return plain(alive / (alive + self.s * gone))

@@ -1,6 +1,7 @@
 """Contracts: which customers renew, and for how long (shifted-beta-geometric)."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -101,6 +102,25 @@ class ShiftedBetaGeometric:
         t = np.arange(periods)
         return float(np.sum(self.survival(t) / (1 + discount) ** t))
 
+    def error(self, figure: Callable[["ShiftedBetaGeometric"], float]) -> float:
+        """Give the standard error of a figure of the model, by the delta method.
+
+        NaN where the covariance is not known.
+        """
+        if self.covariance is None or not np.isfinite(self.covariance).all():
+            return np.nan
+        # Central differences, for sums over survival have no short derivative.
+        steps = {"alpha": 1e-4 * self.alpha, "beta": 1e-4 * self.beta}
+        slopes = np.array(
+            [
+                figure(replace(self, **{name: getattr(self, name) + step}))
+                - figure(replace(self, **{name: getattr(self, name) - step}))
+                for name, step in steps.items()
+            ]
+        )
+        slopes /= 2 * np.array(list(steps.values()))
+        return float(np.sqrt(slopes @ self.covariance @ slopes))
+
 
 def fit_sbg(survivors: ArrayLike) -> ShiftedBetaGeometric:
     """Fit the shifted-beta-geometric model to one cohort.
@@ -127,7 +147,10 @@ def fit_sbg(survivors: ArrayLike) -> ShiftedBetaGeometric:
 
 
 def fit_sbg_durations(
-    durations: ArrayLike, ended: ArrayLike, weights: ArrayLike | None = None
+    durations: ArrayLike,
+    ended: ArrayLike,
+    weights: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
 ) -> ShiftedBetaGeometric:
     """Fit the shifted-beta-geometric model to customers of any age, each with a history.
 
@@ -141,6 +164,10 @@ def fit_sbg_durations(
         True for those who left.
     weights
         How many customers have each history; one, when left out.
+    entry
+        Late entry (left truncation): after how many whole periods each came under watch; 0 for
+        those watched from the start. Renewals before are given, not seen: one who had left by
+        then would not be in the data. One who left no later than that tells nothing.
 
     Examples
     --------
@@ -149,27 +176,48 @@ def fit_sbg_durations(
     >>> bool(abs(same.alpha - one_cohort.alpha) < 1e-6)
     True
     """
-    periods, ended, weights = columns_of(weights, durations, ended)
+    late = np.zeros(np.shape(durations)) if entry is None else entry
+    periods, ended, entry, weights = columns_of(weights, durations, ended, late)
     refuse((ended != 0) & (ended != 1), "ended is true or false")
     refuse((periods < 0) | (periods != np.round(periods)), "a duration is whole periods")
     refuse((ended > 0) & (periods < 1), "one who left was a customer for one period or more")
-    periods = periods.astype(int)
-    leaving = np.bincount(periods, weights * ended)[1:]
-    reaching = np.bincount(periods, weights)[1:]
-    return _fit_sbg(left=leaving, at_risk=np.cumsum(reaching[::-1])[::-1])
+    refuse((entry < 0) | (entry != np.round(entry)), "late entry is after whole periods")
+    left, at_risk = renewals(periods, ended, weights, entry)
+    return _fit_sbg(left, at_risk)
+
+
+def renewals(
+    periods: np.ndarray, ended: np.ndarray, weights: np.ndarray, entry: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count who left in period 1, 2, … and who was watched and could have.
+
+    Parameters are those of `fit_sbg_durations`.
+    """
+    seen = periods > entry
+    periods, entry, weights = (column[seen] for column in (periods, entry, weights))
+    periods, entry = periods.astype(int), entry.astype(int)
+    longest = periods.max(initial=0)
+    left = np.bincount(periods, weights * ended[seen], longest + 1)[1:]
+    reaching, later = (np.bincount(t, weights, longest + 1)[1:] for t in (periods, entry))
+    at_risk = np.cumsum((reaching - later)[::-1])[::-1]
+    # What adding fractions up leaves of a zero is not at risk.
+    return left, np.where(at_risk > 1e-9 * weights.sum(), at_risk, 0.0)
 
 
 def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
     """Fit to the numbers who left in period 1, 2, … and who could have."""
-    left, at_risk = left[at_risk > 0], at_risk[at_risk > 0]
     stayed, earlier = at_risk - left, np.arange(len(left))
     leavers = left.sum()
     refuse_one(at_risk.max(initial=0))
+    if at_risk[0] == 0:
+        raise StatisticsError(
+            "Nobody was watched from the start, so how soon new customers leave cannot be told."
+        )
     if leavers == 0:
         raise StatisticsError("Nobody has left yet, so how long customers stay cannot be told.")
     if stayed.sum() == 0:
         raise StatisticsError("Everybody left in the first period: there is no lifetime to model.")
-    if len(left) < 2:
+    if np.count_nonzero(at_risk) < 2:
         raise StatisticsError(
             "Only one renewal has been seen. Two or more show how churn changes with tenure."
         )
@@ -184,7 +232,7 @@ def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
     constant = leavers * np.log(churn) + stayed.sum() * np.log1p(-churn)
     if earlier @ (stayed / (1 - churn) - at_risk) > 0:
         start = [2 * churn, 2 * (1 - churn)]
-        (alpha, beta), best = maximise(likelihood_of(left, at_risk), start, at_risk[0])
+        (alpha, beta), best = maximise(likelihood_of(left, at_risk), start, at_risk.max())
         if best > constant + 1e-9 * abs(constant):
             covariance = np.linalg.inv(_information(alpha, beta, left, at_risk))
             return ShiftedBetaGeometric(alpha, beta, best, covariance)
