@@ -34,7 +34,7 @@ FLOORS = [
     {"show"},
     {"__init__"},
     {"report", "checking", "share"},
-    {"mail"},
+    {"mail", "making"},
     {"readme"},
     {"cli", "__main__"},
 ]

@@ -1,0 +1,114 @@
+"""Commands that make reports: demo and report."""
+
+import datetime as dt
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revops_kit.cli.app import AsOf, By, Jobs, PeriodOption, SetOption, WorkspaceOption, app
+from revops_kit.cli.opening import open_, settings
+from revops_kit.cli.shown import UNPRINTABLE, progress
+
+if TYPE_CHECKING:
+    from revops_kit.making import Request
+    from revops_kit.workspace import Workspace
+
+
+class ReportFormat(StrEnum):
+    """What reports are made as; HTML always is."""
+
+    html = "html"
+    pdf = "pdf"
+
+
+@app.command()
+def demo(
+    into: Annotated[Path, typer.Option(help="Folder the reports go into.")] = Path("reports"),
+    jobs: Jobs = None,
+) -> None:
+    """Run every notebook on the made-up sample company.
+
+    The HTML reports need nothing but this package: the data travel with it.
+
+    revops demo --into reports
+    """
+    from revops_kit.making import Request
+    from revops_kit.share import sample_workspace
+
+    ws = open_(sample_workspace(into), "")
+    _report(ws, Request(), into, jobs)
+
+
+@app.command()
+def report(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Notebooks, or one report of revops.toml. [default: all]"),
+    ] = None,
+    workspace: WorkspaceOption = Path("revops.toml"),
+    period: PeriodOption = "",
+    by: By = "",
+    as_of: AsOf = "",
+    set_: SetOption = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Folder the reports go into. [default: reports]")
+    ] = None,
+    jobs: Jobs = None,
+    format: Annotated[
+        ReportFormat, typer.Option(help="With pdf, each report is printed too, by Chromium.")
+    ] = ReportFormat.html,
+) -> None:
+    """Run notebooks into HTML reports.
+
+    They go to reports/PERIOD/NOTEBOOK.html, with an index.
+
+    A report is replaced only by a whole new one; one notebook's failure leaves the others alone.
+
+    revops report --period 2026-09
+
+    revops report churn revenue --period 2026-Q3 --by region --into reports --format pdf
+    """
+    from revops_kit.making import Request
+
+    ws = open_(workspace, as_of)
+    into = into or ws.file.parent / "reports"
+    _report(ws, Request(names or [], period, by, settings(set_)), into, jobs, format)
+
+
+def _report(
+    ws: "Workspace",
+    request: "Request",
+    into: Path,
+    jobs: int | None,
+    format: ReportFormat = ReportFormat.html,
+) -> None:
+    """Make reports, and say where they are and what failed."""
+    from revops_kit.making import make
+    from revops_kit.report import printing
+
+    if format is ReportFormat.pdf:
+        printing.chromium()  # for minutes may go by before it is needed
+    with progress() as step:
+        made = make(
+            ws,
+            request,
+            into,
+            made_at=dt.datetime.now(dt.UTC).astimezone(),
+            jobs=jobs,
+            progress=step,
+        )
+    for notebook, column in made.unsplit.items():
+        print(f"revops: {notebook} is not split: no table has {column!r}.", file=sys.stderr)
+    for each in made.failed:
+        said = f"revops: {each.notebook} failed: {each.error}"
+        print(UNPRINTABLE.sub(" ", said), file=sys.stderr)
+    if format is ReportFormat.pdf:
+        printing.print_reports(
+            [each.html for each in made.outcomes if each.html], ws.currency, jobs
+        )
+    print(made.folder / "index.html")
+    if made.failed:
+        raise typer.Exit(1)
