@@ -116,6 +116,8 @@ class Settings(Strict):
                     f"there is no table {name!r}.{did_you_mean(name, names())} "
                     f"Known: {', '.join(names())}"
                 )
+            if tables[name].history and name != "forecasts":
+                raise ValueError(f"the history keeps forecasts, not {name}")
         return tables
 
 
@@ -167,10 +169,7 @@ class Workspace:
 
     @property
     def _history(self) -> "str | Path":
-        from revops_kit.history import FILE
-
-        url = expanded(self.settings.history.url)
-        return url if "://" in url else self.file.parent / (url or FILE)
+        return _history_of(self.file, self.settings)
 
     def __repr__(self) -> str:
         return f"<{self.company.name}, as of {self.as_of}: {', '.join(self.tables.sources)}>"
@@ -297,12 +296,32 @@ def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsEr
     opened: dict[str, Source | RevopsError] = {}
     for name, spec in settings.tables.items():
         try:
+            if spec.history:
+                opened[name] = _own_forecasts(file, settings, spec.history, con)
+                continue
             opened[name] = open_source(
                 contract(name), spec, house, con, is_embedded=not settings.engine.url
             )
         except RevopsError as error:
             opened[name] = error
     return put_back(opened, file.parent, con)
+
+
+def _history_of(file: Path, settings: Settings) -> str | Path:
+    """Say where the history is: a database, or a file."""
+    from revops_kit.history import FILE
+
+    url = expanded(settings.history.url)
+    return url if "://" in url else file.parent / (url or FILE)
+
+
+def _own_forecasts(file: Path, settings: Settings, kpi: str, con: ibis.BaseBackend) -> Source:
+    """Open the forecasts that the kit kept; none before the first was."""
+    from revops_kit.history import open_history
+    from revops_kit.history.kept import forecasts
+
+    with open_history(_history_of(file, settings)) as history:
+        return forecasts(history, kpi, con)
 
 
 def _problem(error: Mapping[str, Any]) -> str:

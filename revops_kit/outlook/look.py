@@ -19,13 +19,25 @@ from revops_kit.outlook.drawing import TODAY, Scenario
 from revops_kit.outlook.pipeline import Pipeline, implied
 from revops_kit.outlook.recurring import Recurring, renewed
 from revops_kit.outlook.series import Series, carried_on
+from revops_kit.outlook.tested import Tested
 from revops_kit.periods import ONE_DAY, Kind, Period, Periods, containing, parse
 from revops_kit.result import Words
-from revops_kit.units import NARROW_SPACE, SHARE
+from revops_kit.units import NARROW_SPACE, SHARE, plural
 
 LONGER: dict[Kind, Kind] = {"week": "month", "month": "quarter", "quarter": "year", "year": "year"}
 """What a forecast is told for: the period that the ones forecast are added up to."""
 
+PIPELINE_NOTES = (
+    "The pipeline: each open deal's chance to be won by each month is that of earlier deals in the "
+    "same stage, as old and as large, followed from months' first days; lost deals compete, open "
+    "ones are censored.",
+    "Deals not opened yet bring what those opened in the twelve months before did; as many are "
+    "opened as in the last six months. Growth beyond that is left to the figure's own past.",
+)
+RECURRING_NOTES = (
+    "The subscriptions: new revenue comes, and what runs grows, shrinks and leaves, as in the "
+    "twelve months before.",
+)
 LEVERS = {
     "win_rate": ("a higher chance to win", 1.0),
     "amount": ("larger deals", 1.0),
@@ -89,6 +101,19 @@ class Outlook:
         return " and ".join(filter(None, [own, other]))
 
     @property
+    def hand_name(self) -> str:
+        """Name what the business has in hand, in a sentence."""
+        return "the pipeline" if isinstance(self.in_hand, Pipeline) else "the subscriptions"
+
+    @property
+    def tested(self) -> dict[str, Tested]:
+        """Past forecasts beside what came, by the name of who made them."""
+        found = {} if self.series.missing_because else {"its own past": self.series.tested}
+        if self.in_hand is not None and not self.in_hand.missing_because:
+            found[self.hand_name] = self.in_hand.tested
+        return found
+
+    @property
     def next(self) -> Period:
         """The quarter (of months; year of quarters) that ends next: what the headline tells."""
         return containing(self.ahead.periods[0].start, LONGER[self.kind], self.ws.calendar)
@@ -100,15 +125,15 @@ class Outlook:
         span, drawn = self.next, self.ahead.over(self.next)
         low, high = np.percentile(drawn, [10, 90])
         said = (
-            f"{self.kpi.title}: {self._money(drawn.mean())} expected "
+            f"{self.kpi.title}: {self.money(drawn.mean())} expected "
             f"{'at the end of' if self.ahead.is_stock else 'in'} {span.label}, "
-            f"80{NARROW_SPACE}% between {self._money(low)} and {self._money(high)}"
+            f"80{NARROW_SPACE}% between {self.money(low)} and {self.money(high)}"
         )
         aim = self.target(span)
         if np.isnan(aim):
             return Words(f"{said}.")
         chance = SHARE.write(self.ahead.chance(span, aim))
-        return Words(f"{said}; target {self._money(aim)}: {chance} likely.")
+        return Words(f"{said}; target {self.money(aim)}: {chance} likely.")
 
     def past(self) -> pd.DataFrame:
         """Give a row per whole period behind: `period`, `actual`, and its `mark`, if it has one."""
@@ -130,6 +155,42 @@ class Outlook:
             shown.insert(2, "in hand", self.in_hand.ahead.frame["mean"])
             shown.insert(3, "weight of its past", self.blended.weights.to_numpy())
         return shown
+
+    def held(self) -> Words:
+        """Tell whether past intervals held what they promise, and whether naive is beaten."""
+        if self.missing_because:
+            return Words("")
+        said = [] if self.series.missing_because else [self.series.made.verdict]
+        for name, tested in self.tested.items():
+            if not np.isnan(tested.coverage):
+                share, count = SHARE.write(tested.coverage), plural(tested.origins, "past forecast")
+                said.append(
+                    f"Of what came, {share} lay within the 80{NARROW_SPACE}% of {name} ({count})."
+                )
+        return Words(" ".join(said))
+
+    def explain(self) -> Words:
+        """Tell how it is made, and from what."""
+        notes = [f"{self.kpi.title}: {self.kpi.formula}."]
+        if self.missing_because:
+            return Words(f"- {self.missing_because}.")
+        if not self.series.missing_because:
+            made = self.series.made
+            notes.append(
+                f"Its own past: {plural(len(self.series.values), f'whole {self.kind}')}, carried "
+                f"on by {made.model}; intervals are {made.series.intervals.iloc[0]}."
+            )
+        if isinstance(self.in_hand, Pipeline) and not self.in_hand.missing_because:
+            notes += PIPELINE_NOTES
+        if isinstance(self.in_hand, Recurring) and not self.in_hand.missing_because:
+            notes += RECURRING_NOTES
+        if self.blended is not None:
+            notes.append(
+                "Both are blended by the reciprocal of their past squared errors, lead by lead; "
+                "intervals as if both erred the same way, which is rather too wide."
+            )
+        notes += self.series.trend.notes
+        return Words("\n".join(f"- {note}" for note in notes))
 
     def chances(self) -> pd.DataFrame:
         """Give a row per quarter ahead: expected, interval, target, and the chance to reach it."""
@@ -204,7 +265,8 @@ class Outlook:
             return np.nan
         return target(self.ws.tables, within(self.ws, Periods(span.label))) or np.nan
 
-    def _money(self, value: float) -> str:
+    def money(self, value: float) -> str:
+        """Write a value as people read it."""
         return self.kpi.unit.write(value, self.ws.currency)
 
 

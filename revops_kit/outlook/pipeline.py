@@ -53,9 +53,12 @@ class Pipeline:
         """What lies ahead, with intervals as wide as past forecasts needed."""
         past = self.known.opened.won.sum()
         past.index = past.index.to_timestamp()
-        drawn = Ahead(self.basis.ahead.months, self.basis.draw(self.waiting), past)
-        won = self.basis.expected(self.waiting).won
-        return drawn.scaled(self.tested.scale, least=won)
+        expected = self.basis.expected(self.waiting)
+        drawn = self.basis.draw(self.waiting)
+        # Chance moves the mean of some thousand draws a little; what is expected is known.
+        drawn += expected.sum(axis=1).to_numpy() - drawn.mean(axis=0)
+        ahead = Ahead(self.basis.ahead.months, drawn, past)
+        return ahead.scaled(self.tested.scale, least=expected.won)
 
     @property
     def parts(self) -> pd.DataFrame:

@@ -103,8 +103,9 @@ class TableSpec(Reading):
 
     Attributes
     ----------
-    file, table, query
-        Where it comes from: exactly one of them.
+    file, table, query, history
+        Where it comes from: exactly one of them. `history` is for forecasts: the figure whose
+        forecasts the kit made itself and kept.
     where
         A SQL condition on the source's own columns.
     columns
@@ -116,13 +117,14 @@ class TableSpec(Reading):
     file: str = ""
     table: str = ""
     query: str = ""
+    history: str = ""
     where: str = ""
     columns: Columns = Field(default_factory=dict)
     lookups: dict[str, Lookup] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_source(self) -> "TableSpec":
-        if sum(map(bool, (self.file, self.table, self.query))) != 1:
+        if sum(map(bool, (self.file, self.table, self.query, self.history))) != 1:
             raise ValueError('takes one of file = "…", table = "…" and query = "…"')
         unread = [
             each

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import revops_kit as rk
-from revops_kit.errors import RequestError
+from revops_kit.errors import RequestError, WorkspaceError
 from revops_kit.outlook import look
 from revops_kit.outlook.ledger import made_before, remember
 
@@ -55,3 +55,32 @@ def test_a_look_is_not_kept_unless_asked_to(workspace):
 def test_a_moment_that_is_none_is_refused(workspace):
     with pytest.raises(RequestError, match="no moment"):
         remember(look(workspace, "payments", "2026-09", length=2), "yesterday")
+
+
+def test_accuracy_can_be_measured_of_the_kits_own_forecasts(tmp_path):
+    """Two months are forecast on the day before; accuracy is counted as if they were submitted."""
+    rows = [
+        f"{number},won,100,2025-{month:02}-11,2025-{month:02}-20"
+        for number, month in enumerate([*range(1, 13)] * 4)
+    ]
+    header = "opportunity_id,outcome,amount,opened_at,closed_at"
+    (tmp_path / "deals.csv").write_text("\n".join([header, *rows]))
+    toml = '[tables.opportunities]\nfile = "deals.csv"\n'
+    (tmp_path / "revops.toml").write_text(toml)
+    ws = rk.open(tmp_path / "revops.toml", "2025-12-31")
+    for month in ("2025-10", "2025-11"):
+        remember(look(ws, "bookings", month, length=2), f"{month}-28T07:00:00+00:00")
+    (tmp_path / "revops.toml").write_text(f'{toml}[tables.forecasts]\nhistory = "bookings"\n')
+    ws = rk.open(tmp_path / "revops.toml", "2025-12-31")
+    made = ws.tables.forecasts.order_by("made_on", "month").to_pandas()
+    assert made.made_on.astype(str).tolist() == ["2025-11-01"] * 2 + ["2025-12-01"] * 2
+    # Four deals of 100 are won in each month, which is what was foreseen.
+    accuracy = rk.kpis.forecast_accuracy.over(ws, rk.last(2, "2025-12"))
+    assert accuracy.frame.value.tolist() == pytest.approx([1.0, 1.0], abs=0.01)
+    assert "low_80" in made
+
+
+def test_history_keeps_forecasts_only(tmp_path):
+    (tmp_path / "revops.toml").write_text('[tables.leads]\nhistory = "bookings"\n')
+    with pytest.raises(WorkspaceError, match="keeps forecasts, not leads"):
+        rk.open(tmp_path / "revops.toml")

@@ -1,0 +1,77 @@
+"""The pipeline's forecast beside those that sales makes: by stage, by category, as submitted."""
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from revops_kit.kpis.forecast_accuracy import rebuilt, standing, submitted, weighted_by_stage
+from revops_kit.noted import empty, noted
+from revops_kit.outlook.look import Outlook
+from revops_kit.outlook.pipeline import Pipeline
+from revops_kit.periods import containing
+from revops_kit.stats.forecasting import accuracy
+from revops_kit.tables import Tables
+from revops_kit.units import plural
+
+FEWEST = 3
+
+
+def rivals(outlook: Outlook) -> pd.DataFrame:
+    """Compare forecasts of past months, each as it stood when the month began.
+
+    Returns
+    -------
+    DataFrame
+        A row per way to forecast: `forecast`, `wape` (sum of the errors' sizes as a share of what
+        was won) and `bias`, over the months that all of them forecast. Of no rows where there is no
+        pipeline to look back on.
+    """
+    columns = ["forecast", "wape", "bias"]
+    if not isinstance(outlook.in_hand, Pipeline) or outlook.in_hand.missing_because:
+        return empty(columns, "there is no pipeline to look back on")
+    made = _first_month(outlook.in_hand.tested.frame)
+    ways = {"the pipeline, by stage, age and size": made["mean"]}
+    ways |= _of_sales(outlook.ws.tables, made.index)
+    if not outlook.series.missing_because:
+        ways["its own past"] = _first_month(outlook.series.tested.frame)["mean"]
+    beside = pd.DataFrame(ways).reindex(made.index)
+    # A way with too little past says nothing, and would take the months from the others.
+    beside = beside.loc[:, beside.notna().sum() >= min(FEWEST, len(beside))]
+    shared = beside.dropna()
+    if len(shared) < FEWEST:
+        return empty(columns, "too few months were forecast in more than one way")
+    came = made.actual.reindex(shared.index)
+    found = []
+    for way in shared:
+        measured = accuracy(came, shared[way])
+        found.append((way, measured["wape"], measured["bias"]))
+    frame = pd.DataFrame(found, columns=columns).sort_values("wape", ignore_index=True)
+    return noted(frame, f"Over {plural(len(shared), 'month')} that all of them forecast.")
+
+
+def _first_month(tested: pd.DataFrame) -> pd.DataFrame:
+    return tested[tested.lead == 1].set_index("start").sort_index()[["actual", "mean"]]
+
+
+def _of_sales(tables: Tables, months: pd.DatetimeIndex) -> dict[str, pd.Series]:
+    """Forecast months from the deals expected in them, and from what was submitted."""
+    spans = [containing(month.date(), "month") for month in months]
+    moments = [(span.start, span.start, span.end) for span in spans]
+    ways = {}
+    if tables.has("stage_changes", "expected_close"):
+        waiting = standing(tables, moments)
+        if tables.has("stage_changes", "stage"):
+            ways["the stage's share of wins, by expected close"] = weighted_by_stage(
+                tables, waiting
+            )
+        if tables.has("stage_changes", "forecast_category"):
+            category = tables.policies.forecast_category
+            ways[f"deals in {category} or surer, by expected close"] = rebuilt(tables, moments)
+    if tables.has("forecasts"):
+        ways["as submitted"] = submitted(tables)
+    return {way: _by_month(rows) for way, rows in ways.items()}
+
+
+def _by_month(rows: ir.Table) -> pd.Series:
+    sums = rows.group_by(month=rows.month.cast("date")).aggregate(sum=rows.forecast.sum())
+    frame = sums.to_pandas()
+    return frame.set_index(pd.to_datetime(frame.month))["sum"].sort_index()
