@@ -28,12 +28,15 @@ class Request:
         A column to split by; the notebooks' own when empty.
     settings
         Other parameters of notebooks.
+    is_remembered
+        Whether notebooks that keep what they say, as the forecast does, shall keep it.
     """
 
     names: Sequence[str] = ()
     period: str = ""
     by: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    is_remembered: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def make(
     into
         The folder over those of periods and reports.
     made_at
-        The moment, with its zone; notebooks that remember what they say are told it.
+        The moment, with its zone.
     progress
         Told how many notebooks there are, then what `report.run` tells.
 
@@ -96,10 +99,10 @@ def make(
     period = periods.resolve(period or usual_period(ws), ws.as_of, ws.calendar)
     asked = {path.stem: report.parameters_of(path) for path in chosen}
     usual = {
-        "workspace": ws.file.name,
+        "workspace": ws.reference,
         "period": period,
         "as_of": str(ws.as_of or ""),
-        "made_at": made_at.isoformat(timespec="seconds"),
+        "made_at": made_at.isoformat(timespec="seconds") if request.is_remembered else "",
     }
     # A notebook of one's own need not have them all.
     parameters = {

@@ -8,6 +8,7 @@ import numpy as np
 
 from revops_kit.charts import page
 from revops_kit.charts.chart import BLUE, GREY, INK, Chart, style
+from revops_kit.units import number
 
 if TYPE_CHECKING:
     from revops_kit.kpi import Result
@@ -83,11 +84,11 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
     page.columns(
         axes,
         ("", [write(value) for value in values], "bold"),
-        ("n", [f"{n:,}" for n in frame["n"]], "normal"),
+        ("n", [number(n) for n in frame["n"]], "normal"),
     )
     readings = [
         f"{page.clean(each)} {f'no value: {reason}' if math.isnan(value) else write(value)}"
-        f" (n {n:,})"
+        f" (n {number(n)})"
         for each, value, reason, n in zip(names, values, reasons, frame["n"], strict=True)
     ]
     against = "" if whole is None else f" The whole is {write(whole)}."

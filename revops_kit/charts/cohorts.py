@@ -9,7 +9,7 @@ import pandas as pd
 
 from revops_kit.charts import page
 from revops_kit.charts.chart import BLUE, INK, SKY, Chart, style
-from revops_kit.units import SHARE, Unit, plural
+from revops_kit.units import NARROW_SPACE, NO_BREAK_SPACE, SHARE, Unit, percent, plural
 
 WRITTEN = 12  # ages whose values leave room to be written
 
@@ -117,4 +117,6 @@ def cohorts(
 
 def _short(unit: Unit, write: Callable[[float], str], value: float) -> str:
     """Write a value as short as a cell is narrow: shares as whole percents."""
-    return f"{value:.0%}" if unit == SHARE and np.isfinite(value) else write(value)
+    if unit == SHARE and np.isfinite(value):
+        return percent(value).replace(NARROW_SPACE, "").replace(NO_BREAK_SPACE, "")
+    return write(value)

@@ -1,4 +1,4 @@
-"""What lies ahead? A figure's past, its forecast, and how wide it may turn out."""
+"""What lies ahead, how wide it may turn out, and how that was foreseen earlier."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -77,6 +77,42 @@ def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
         ends.append((places.iloc[-1], last.target, [f"target {write(last.target)}"], VERMILION))
     page.name_ends(axes, ends)
     return Chart(figure, f"{title}: {outlook.headline()}", data.drop(columns="mark"))
+
+
+@style()
+def moved(outlook: "Outlook", kept: pd.DataFrame) -> Chart:
+    """Draw how the forecast of one quarter moved as time went by.
+
+    Parameters
+    ----------
+    kept
+        As `outlook.ledger.of_the_next` gives it: `as_of`, `mean`, `low_80` and `high_80`.
+    """
+    question = "The forecast of one period, by the day that it was made from, and 80 % of it"
+    if len(kept) < 2:
+        reason = "No earlier forecast of it was kept: scheduled runs keep theirs."
+        return page.nothing("How the forecast moved", question, reason, kept)
+    kpi, target = outlook.kpi, outlook.target(outlook.next)
+    title = f"{kpi.title} of {outlook.next.label}, as foreseen"
+    write = partial(page.write, kpi.unit, currency=outlook.ws.currency)
+    drawn = [*kept["mean"], target]
+    scale = page.scale(kpi.unit, outlook.ws.currency, drawn, [*kept.low_80, *kept.high_80])
+    figure = page.Sheet(title, question, 2.6, [scale.note])
+    axes = figure.subplots()
+    labels = pd.to_datetime(kept.as_of).dt.strftime("%Y-%m-%d")
+    places = pd.Series(np.arange(len(kept), dtype=float), index=labels)
+    axes.fill_between(places, kept.low_80, kept.high_80, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(places, kept["mean"], color=BLUE, marker="o", label="mean")
+    ends = [(places.iloc[-1], kept["mean"].iloc[-1], [write(kept["mean"].iloc[-1])], BLUE)]
+    if not np.isnan(target):
+        axes.axhline(target, color=VERMILION, linewidth=1.2, linestyle=":")
+        ends.append((places.iloc[-1], target, [f"target {write(target)}"], VERMILION))
+    scale.apply_to(axes.yaxis)
+    axes.set_xticks(places.iloc[every(len(places))], labels=labels.iloc[every(len(places))])
+    page.name_ends(axes, ends)
+    first, last = (write(kept["mean"].iloc[end]) for end in (0, -1))
+    alt = f"{title}: from {first} as of {labels.iloc[0]} to {last} as of {labels.iloc[-1]}."
+    return Chart(figure, alt, kept)
 
 
 def _laid_out(outlook: "Outlook") -> pd.DataFrame:

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from revops_kit.charts import page
 from revops_kit.charts.chart import GREY, MARKS, Chart, style
-from revops_kit.units import SHARE, plural
+from revops_kit.units import SHARE, number, plural
 
 if TYPE_CHECKING:
     from revops_kit.journeys import Incidence
@@ -82,7 +82,7 @@ def _lines(journey: "Incidence") -> tuple[dict[str, "Curve"], str]:
     sizes = journey.counts.groupby("segment")["count"].sum()
     sizes = sizes.sort_values(ascending=False, kind="stable")
     rest = sizes.iloc[len(MARKS) :]
-    hidden = f"{plural(len(rest), 'smaller segment')} (n {rest.sum():,}) not shown."
+    hidden = f"{plural(len(rest), 'smaller segment')} (n {number(rest.sum())}) not shown."
     lines = {
         segment: journey.curves[segment][journey.event] for segment in sizes.index[: len(MARKS)]
     }

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from revops_kit.charts.chart import FAMILY, GREY, INK, PIXELS, Chart, Words
 from revops_kit.errors import RequestError
-from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, plural
+from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, decimal_mark, number, plural
 
 BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
 PAGE = 6.0  # inches across
@@ -147,7 +147,7 @@ def largest(frame: pd.DataFrame, by: str, limit: int) -> tuple[pd.DataFrame, str
     rank = {segment: place for place, segment in enumerate(sizes.index[:limit])}
     kept = frame[frame[by].isin(rank)].sort_values(by, key=lambda s: s.map(rank), kind="stable")
     rest = sizes.iloc[limit:]
-    hidden = f"{plural(len(rest), 'smaller segment')} (n {rest.sum():,}) not shown."
+    hidden = f"{plural(len(rest), 'smaller segment')} (n {number(rest.sum())}) not shown."
     return kept, hidden if len(rest) else ""
 
 
@@ -217,8 +217,9 @@ def _shortened(labels: list[str]) -> list[str]:
     >>> _shortened(["0.0 %", "10.0 %"]), _shortened(["$5,000", "$10.0 k", "$12.5 k"])
     (['0 %', '10 %'], ['$5,000', '$10.0 k', '$12.5 k'])
     """
-    bare = [re.sub(r"\.0+(?!\d)", "", label) for label in labels]
-    return labels if any("." in label for label in bare) else bare
+    mark = decimal_mark()
+    bare = [re.sub(rf"{re.escape(mark)}0+(?!\d)", "", label) for label in labels]
+    return labels if any(mark in label for label in bare) else bare
 
 
 # Paper

@@ -9,7 +9,7 @@ from matplotlib.ticker import MultipleLocator
 from revops_kit.charts import page
 from revops_kit.charts.chart import GREY, MARKS, Chart, style
 from revops_kit.charts.incidence import draw_curve
-from revops_kit.units import SHARE, plural
+from revops_kit.units import SHARE, number, plural
 
 if TYPE_CHECKING:
     from revops_kit.stats.survival import Curve
@@ -68,8 +68,8 @@ def survival(
     scale = page.scale(SHARE, "", [0.0, 1.0, *drawn], [*data.low, *data.high])
     notes = [
         scale.note,
-        f"{plural(len(rest), 'smaller segment')} (n {sum(sizes[name] for name in rest):,}) not "
-        "shown."
+        f"{plural(len(rest), 'smaller segment')} "
+        f"(n {number(sum(sizes[name] for name in rest))}) not shown."
         if rest
         else "",
         "Dashed: the model." if model is not None else "",

@@ -7,4 +7,15 @@ Scenario                      what if
 from revops_kit.outlook.drawing import Scenario
 from revops_kit.outlook.look import Outlook, look
 
-__all__ = ["Outlook", "Scenario", "look"]
+NAMES = {
+    "mean": "expected",
+    "low_80": "80 % from",
+    "high_80": "80 % to",
+    "mase": "MASE",
+    "smape": "sMAPE",
+    "wape": "WAPE",
+    "coverage_80": "within 80 %",
+}
+"""How the columns of frames are headed where people read them."""
+
+__all__ = ["NAMES", "Outlook", "Scenario", "look"]

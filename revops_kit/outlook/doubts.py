@@ -9,7 +9,7 @@ from revops_kit.noted import empty
 from revops_kit.outlook.look import Outlook
 from revops_kit.outlook.pipeline import Pipeline
 from revops_kit.outlook.tested import FEWEST
-from revops_kit.units import SHARE, plural
+from revops_kit.units import SHARE, number, plural
 
 RECENT = 6  # periods back in which a change, an outlier or a shift still matters
 LARGEST = 5
@@ -33,7 +33,7 @@ def _little_past(outlook: Outlook) -> Iterator[tuple[str, str]]:
             tried = plural(tested.origins, "past forecast")
             yield "little past", f"{name}: {tried}, too few to measure its intervals by"
         elif tested.scale > 1 and name == outlook.hand_name:
-            times = f"{tested.scale:.1f}"
+            times = number(tested.scale, 1)
             yield "wide intervals", f"{name}: past errors made them {times} times as wide as drawn"
 
 

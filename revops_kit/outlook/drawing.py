@@ -16,6 +16,7 @@ from revops_kit.outlook.chances import Chances, Landmarks, chances, landmarks
 from revops_kit.outlook.cohorts import Cohorts, cohorts
 from revops_kit.periods import Period, Periods, containing
 from revops_kit.tables import Tables
+from revops_kit.units import SHARE
 
 DRAWS = 4000
 SEED = 7
@@ -38,6 +39,11 @@ class Scenario:
     amount: float = 0.0
     volume: float = 0.0
     cycle: float = 0.0
+
+    def __str__(self) -> str:
+        changes = {name.replace("_", " "): change for name, change in vars(self).items() if change}
+        written = (f"{name} {SHARE.write_change(by)}" for name, by in changes.items())
+        return ", ".join(written) or "nothing changed"
 
 
 TODAY = Scenario()

@@ -1,15 +1,12 @@
 """Forecasts that were made, kept so that their accuracy can be measured later."""
 
 import datetime as dt
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from revops_kit.errors import RequestError
+from revops_kit.outlook.ahead import spread
 from revops_kit.outlook.look import LONGER, Outlook
-
-if TYPE_CHECKING:
-    from revops_kit.workspace import Workspace
 
 COLUMNS = ["made_at", "as_of", "period", "mean", "low_80", "high_80", "model"]
 
@@ -55,16 +52,36 @@ def remember(outlook: Outlook, made_at: str) -> pd.DataFrame:
     return kept.assign(made_at=moment, as_of=outlook.ws.tables.as_of, model=outlook.model)
 
 
-def made_before(ws: "Workspace", kpi: str) -> pd.DataFrame:
-    """List the forecasts kept of a figure, the earliest first.
+def made_before(outlook: Outlook) -> pd.DataFrame:
+    """List the forecasts of a figure that were kept before this one, the earliest first.
 
     Returns
     -------
     DataFrame
         `made_at`, `as_of`, `period`, `mean`, `low_80`, `high_80`, `model`; of no rows where none
-        was kept.
+        was kept. Of several made of one state of the data, the last.
     """
-    if not ws.has_history():
+    if outlook.missing_because or not outlook.ws.has_history():
         return pd.DataFrame(columns=COLUMNS)
-    with ws.open_history() as history:
-        return history.forecasts(kpi, by="")[COLUMNS]
+    with outlook.ws.open_history() as history:
+        kept = history.forecasts(outlook.kpi.name, by="")[COLUMNS]
+    earlier = kept[pd.to_datetime(kept.as_of) < pd.Timestamp(outlook.ws.tables.as_of)]
+    return earlier.drop_duplicates(["as_of", "period"], keep="last", ignore_index=True)
+
+
+def of_the_next(outlook: Outlook) -> pd.DataFrame:
+    """Give how the forecast of the quarter that ends next has moved, today's last.
+
+    Returns
+    -------
+    DataFrame
+        A row per state of the data: `as_of`, `mean`, `low_80`, `high_80`.
+    """
+    columns = ["as_of", "mean", "low_80", "high_80"]
+    if outlook.missing_because:
+        return pd.DataFrame(columns=columns)
+    earlier = made_before(outlook)
+    earlier = earlier[earlier.period == outlook.next.label]
+    now = spread(outlook.ahead.over(outlook.next)[:, None])
+    today = pd.DataFrame({"as_of": [outlook.ws.tables.as_of]} | now)
+    return pd.concat([earlier[columns], today[columns]] if len(earlier) else [today[columns]])

@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import kpis
-from revops_kit.drivers import within
 from revops_kit.kpi import Kpi, Workspace
-from revops_kit.kpis.bookings import target
 from revops_kit.kpis.revenue import measure
 from revops_kit.noted import empty, noted
 from revops_kit.outlook.ahead import Ahead
@@ -20,7 +18,7 @@ from revops_kit.outlook.pipeline import Pipeline, implied
 from revops_kit.outlook.recurring import Recurring, renewed
 from revops_kit.outlook.series import Series, carried_on
 from revops_kit.outlook.tested import Tested
-from revops_kit.periods import ONE_DAY, Kind, Period, Periods, containing, parse
+from revops_kit.periods import ONE_DAY, Kind, Period, containing, parse
 from revops_kit.result import Words
 from revops_kit.units import NARROW_SPACE, SHARE, plural
 
@@ -126,7 +124,7 @@ class Outlook:
         low, high = np.percentile(drawn, [10, 90])
         said = (
             f"{self.kpi.title}: {self.money(drawn.mean())} expected "
-            f"{'at the end of' if self.ahead.is_stock else 'in'} {span.label}, "
+            f"{'at the end of' if self.ahead.is_stock else 'in'} {span.words}, "
             f"80{NARROW_SPACE}% between {self.money(low)} and {self.money(high)}"
         )
         aim = self.target(span)
@@ -228,12 +226,25 @@ class Outlook:
         changed = replace(self.ahead, draws=self.ahead.draws * moved)
         aim = self.target(self.next)
         found = []
-        for case, ahead in (("as it is", self.ahead), ("the scenario", changed)):
+        for case, ahead in (("as it is", self.ahead), (str(self.scenario), changed)):
             over = ahead.over(self.next)
             low, high = np.percentile(over, [10, 90])
             chance = np.nan if np.isnan(aim) else float((over >= aim).mean())
             found.append((case, over.mean(), low, high, chance))
         return pd.DataFrame(found, columns=["case", "mean", "low_80", "high_80", "chance"])
+
+    def parts(self) -> pd.DataFrame:
+        """Give a row per month: what of the forecast in hand comes from where."""
+        if self.missing_because or self.in_hand is None or self.in_hand.missing_because:
+            why = self.in_hand.missing_because if self.in_hand else "nothing but its past is known"
+            return empty(["period"], why)
+        return self.in_hand.parts
+
+    def deals(self, count: int = 15) -> pd.DataFrame:
+        """Give the open deals that most is expected of, the largest first."""
+        if not isinstance(self.in_hand, Pipeline) or self.in_hand.missing_because:
+            return empty(["opportunity_id"], "no open deals stand behind it")
+        return self.in_hand.deals(count)
 
     def needed(self) -> pd.DataFrame:
         """Say what would have to be true for the quarter that ends next to reach its target.
@@ -261,9 +272,19 @@ class Outlook:
 
     def target(self, span: Period) -> float:
         """Sum the targets of a span; missing where none is set, or the figure has none."""
-        if self.kpi.name != "bookings" or not self.ws.tables.has("targets", "amount"):
-            return np.nan
-        return target(self.ws.tables, within(self.ws, Periods(span.label))) or np.nan
+        start, end = (pd.Timestamp(day) for day in (span.start, span.end))
+        months = self._targets[(self._targets.index >= start) & (self._targets.index < end)]
+        return float(months.sum()) if len(months) else np.nan
+
+    @cached_property
+    def _targets(self) -> pd.Series:
+        """Fetch the targets once, by month; they are of bookings."""
+        tables = self.ws.tables
+        if self.kpi.name != "bookings" or not tables.has("targets", "amount"):
+            return pd.Series(dtype=float, index=pd.DatetimeIndex([]))
+        sums = tables.targets.group_by("month").aggregate(sum=tables.targets.amount.sum())
+        frame = sums.to_pandas().dropna()
+        return frame.set_index(pd.to_datetime(frame.month))["sum"].astype(float)
 
     def money(self, value: float) -> str:
         """Write a value as people read it."""

@@ -12,7 +12,7 @@ from revops_kit.kpi import Workspace
 from revops_kit.noted import lacking
 from revops_kit.outlook.ahead import Ahead
 from revops_kit.outlook.chances import standing
-from revops_kit.outlook.drawing import TODAY, Basis, History, Horizon, Scenario, history
+from revops_kit.outlook.drawing import Basis, History, Horizon, Scenario, history
 from revops_kit.outlook.tested import ORIGINS, Tested, compare, gathered
 from revops_kit.periods import add_months, containing, last
 
@@ -60,7 +60,7 @@ class Pipeline:
         ahead = Ahead(self.basis.ahead.months, drawn, past)
         return ahead.scaled(self.tested.scale, least=expected.won)
 
-    @property
+    @cached_property
     def parts(self) -> pd.DataFrame:
         """Give a row per month: `period`, `won` so far, of `open_deals`, of `new_deals`, `sum`."""
         found = self.basis.expected(self.waiting)
@@ -70,10 +70,8 @@ class Pipeline:
 
     def moved_by(self, what_if: Scenario) -> np.ndarray:
         """Give how many times as much a scenario brings, by month."""
-        usual, changed = (
-            self.basis.expected(self.waiting, each).sum(axis=1).to_numpy()
-            for each in (TODAY, what_if)
-        )
+        usual = self.parts["sum"].to_numpy()
+        changed = self.basis.expected(self.waiting, what_if).sum(axis=1).to_numpy()
         return np.divide(changed, usual, out=np.ones(len(usual)), where=usual > 0)
 
     def deals(self, count: int = 15) -> pd.DataFrame:

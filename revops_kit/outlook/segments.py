@@ -8,7 +8,7 @@ from revops_kit.outlook.ahead import LEVELS
 from revops_kit.outlook.look import Outlook
 from revops_kit.outlook.series import SEASONS
 from revops_kit.stats.forecasting import forecast, reconcile
-from revops_kit.units import NARROW_SPACE
+from revops_kit.units import percent
 
 
 def segments(outlook: Outlook, by: str) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def segments(outlook: Outlook, by: str) -> pd.DataFrame:
     return noted(
         found,
         f"Made to add up by {added.method}: in the backtest that made the segments' errors "
-        f"{error[added.method]:.0%} of what they were.".replace("%", f"{NARROW_SPACE}%"),
+        f"{percent(error[added.method])} of what they were.",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import revops_kit as rk
 from revops_kit.errors import RequestError, WorkspaceError
 from revops_kit.outlook import look
-from revops_kit.outlook.ledger import made_before, remember
+from revops_kit.outlook.ledger import made_before, of_the_next, remember
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,31 +25,43 @@ def workspace(sample, tmp_path):
     return replace(sample, file=tmp_path / "revops.toml")
 
 
+def kept(ws):
+    with ws.open_history() as history:
+        return history.forecasts("payments")
+
+
 def test_what_is_kept_is_what_was_said(workspace):
-    assert made_before(workspace, "payments").empty
     outlook = look(workspace, "payments", "2026-09", length=4)
+    assert not workspace.has_history()
     remember(outlook, "2026-10-01T07:00:00+00:00")
-    kept = made_before(workspace, "payments")
+    found = kept(workspace)
     # Four months, and the one quarter that ends within them.
-    assert kept.period.tolist() == ["2026-10", "2026-11", "2026-12", "2027-01", "2026-Q4"]
-    assert kept["mean"].tolist()[:4] == pytest.approx(outlook.frame()["mean"].tolist())
-    assert kept["mean"].iloc[4] == pytest.approx(sum(kept["mean"].iloc[:3]))
-    assert set(kept.as_of) == {dt.date(2026, 9, 30)}
-    assert (kept.model == outlook.model).all()
+    assert found.period.tolist() == ["2026-10", "2026-11", "2026-12", "2027-01", "2026-Q4"]
+    assert found["mean"].tolist()[:4] == pytest.approx(outlook.frame()["mean"].tolist())
+    assert found["mean"].iloc[4] == pytest.approx(sum(found["mean"].iloc[:3]))
+    assert set(found.as_of) == {dt.date(2026, 9, 30)}
+    assert (found.model == outlook.model).all()
 
 
-def test_forecasts_made_again_stand_beside_the_earlier_ones(workspace):
-    for period, made_at in (("2026-08", "2026-09-01T07:00"), ("2026-09", "2026-10-01T07:00")):
-        remember(look(workspace, "payments", period, length=3), made_at)
-    kept = made_before(workspace, "payments")
-    of_november = kept[kept.period == "2026-11"]
-    assert len(of_november) == 2
-    assert of_november.made_at.is_monotonic_increasing
+def test_a_quarters_forecast_is_followed_through_time(workspace):
+    """The fourth quarter as July, August and September saw it; made twice, the last counts."""
+    for period in ("2026-07", "2026-08", "2026-08"):
+        remember(look(workspace, "payments", period, length=6), "2026-10-01T07:00")
+    now = look(workspace, "payments", "2026-09", length=3)
+    earlier = made_before(now)
+    assert (earlier.period == "2026-11").sum() == 2
+    moved = of_the_next(now)
+    days = [dt.date(2026, 7, 31), dt.date(2026, 8, 31), dt.date(2026, 9, 30)]
+    assert moved.as_of.tolist() == days
+    assert moved["mean"].iloc[-1] == pytest.approx(now.chances()["mean"][0])
+    # Looked at from August, what September says is not known.
+    then = look(workspace, "payments", "2026-08", length=4)
+    assert len(made_before(then)) == (earlier.as_of == dt.date(2026, 7, 31)).sum()
 
 
 def test_a_look_is_not_kept_unless_asked_to(workspace):
     assert remember(look(workspace, "payments", "2026-09", length=2), "").empty
-    assert made_before(workspace, "payments").empty
+    assert not workspace.has_history()
 
 
 def test_a_moment_that_is_none_is_refused(workspace):
