@@ -1,6 +1,6 @@
 """A figure's own past, carried on: what `stats.forecasting` makes of a KPI."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 
@@ -19,6 +19,8 @@ SEASONS: dict[Kind, int] = {"week": 52, "month": 12, "quarter": 4, "year": 1}
 LONGEST = {"week": 260, "month": 120, "quarter": 60, "year": 30}
 """How far back is looked."""
 FEWEST = 3
+CLEARLY = 0.95
+"""Of the error without working days, which counting them must undercut to be worth it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +105,52 @@ def carried_on(ws: Workspace, kpi: Kpi, kind: Kind = "month", length: int = 12) 
     if len(values) < FEWEST:
         fewest = f"fewer than {FEWEST} whole {kind}s are known"
         return Series(trend, values, None, tuple(periods), fewest)
-    # Fiscal quarters and weeks are no frequency of pandas; places in a row are enough.
-    made = forecast(
-        values.reset_index(drop=True), length, SEASONS[kind], LEVELS, origins=len(values)
-    )
+    made = _forecast(values, tuple(periods), kind)
+    if kind == "month" and not kpi.is_stock(tables):
+        by_day = _by_working_day(values, tuple(periods))
+        if _error(by_day) < CLEARLY * _error(made):
+            made = by_day
     return Series(trend, values, made, tuple(periods), "")
+
+
+def _forecast(values: pd.Series, ahead: tuple[Period, ...], kind: Kind) -> Forecast:
+    # Fiscal quarters and weeks are no frequency of pandas; places in a row are enough.
+    in_a_row = values.reset_index(drop=True)
+    return forecast(in_a_row, len(ahead), SEASONS[kind], LEVELS, origins=len(values))
+
+
+def _by_working_day(values: pd.Series, ahead: tuple[Period, ...]) -> Forecast:
+    """Forecast what a working day brings, Monday to Friday, and count the days of each month."""
+    starts = np.array([*values.index.date, *(each.start for each in ahead)], "datetime64[D]")
+    ends = np.append(starts[1:], np.datetime64(ahead[-1].end))
+    days = pd.Series(np.busday_count(starts, ends).astype(float))
+    made = _forecast(values / days[: len(values)].to_numpy(), ahead, "month")
+    return replace(
+        made,
+        frame=_times(made.frame, days),
+        earlier=_times(made.earlier, days),
+        history=_times(made.history, days),
+        series=made.series.assign(model=made.series.model + " by working day"),
+    )
+
+
+def _times(frame: pd.DataFrame, days: pd.Series) -> pd.DataFrame:
+    """Multiply amounts a day by the days of their months."""
+    amounts = [
+        name
+        for name in frame.columns
+        if name in ("mean", "actual", "value") or name.startswith(("low_", "high_"))
+    ]
+    found = frame.copy()
+    found[amounts] = frame[amounts].mul(days.loc[frame.period].to_numpy(), axis=0)
+    return found
+
+
+def _error(made: Forecast) -> float:
+    """Sum the sizes of past errors; a history that never changes makes none."""
+    if made.earlier.empty:
+        return 0.0 if str(made.model).startswith("constant") else np.inf
+    return float((made.earlier["mean"] - made.earlier.actual).abs().sum())
 
 
 def history(trend: Result) -> pd.Series:
