@@ -1,11 +1,12 @@
 """Fans: what lies ahead, drawn after what came, and how a forecast moved."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from revops_kit import charts, samples
+from revops_kit import charts, kpis, samples
 from revops_kit.outlook import look
 
 
@@ -55,6 +56,19 @@ def test_marks_are_drawn_and_told(outlook):
     assert len(lines(chart, "marked")[0].get_xdata()) == 1
     assert any("Crosses" in note for note in chart.figure.words.notes)
     marked["mark"] = ""
+
+
+def test_a_month_that_has_begun_is_hollow(sample_ws):
+    ws = replace(sample_ws, tables=replace(sample_ws.tables, as_of=dt.date(2026, 9, 10)))
+    chart = charts.fan(look(ws, "bookings", "2026-09", length=3))
+    [dot] = lines(chart, "so far")
+    assert dot.get_ydata()[0] == ws_value(ws)
+    assert chart.data.period[chart.data["mean"].notna()].iloc[0] == "2026-09"
+    assert any("of 2026-09 has come so far" in note for note in chart.figure.words.notes)
+
+
+def ws_value(ws):
+    return kpis.bookings(ws, "2026-09").value
 
 
 def test_without_anything_to_go_by_it_says_why():

@@ -39,9 +39,13 @@ def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
     before = _placed(earlier, data.period)
     drawn = [*data.actual, *data["mean"], *data.target, *before["mean"]]
     scale = page.scale(kpi.unit, currency, drawn, [*data.low_95, *data.high_95])
+    first = outlook.ahead.periods[0].label
     notes = [
         "Grey: forecasts made before." if len(before) else "",
         "Short lines: targets." if data.target.notna().any() else "",
+        f"Hollow: {write(outlook.so_far)} of {first} has come so far."
+        if not np.isnan(outlook.so_far)
+        else "",
         "Crosses: outliers and shifts of level, marked and not smoothed away."
         if data.mark.any()
         else "",
@@ -68,6 +72,10 @@ def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
     axes.plot(
         places[marked], data.actual[marked], color=VERMILION, marker="x", linestyle="none",
         markersize=9, label="marked",
+    )  # fmt: skip
+    axes.plot(
+        [places[first]], [outlook.so_far], color=BLUE, marker="o", markerfacecolor="white",
+        markersize=7, linestyle="none", label="so far",
     )  # fmt: skip
     scale.apply_to(axes.yaxis)
     mark_periods(axes, places, every(len(data)))

@@ -143,6 +143,13 @@ class Outlook:
             {"period": labels.to_numpy(), "actual": values.to_numpy(), "mark": marks}
         )
 
+    @property
+    def so_far(self) -> float:
+        """Give what has come of the first period ahead; missing where it has not begun."""
+        begun = self.series.trend.frame
+        begun = begun[begun.is_partial & (begun.period == self.ahead.periods[0].label)]
+        return float(begun.value.iloc[-1]) if len(begun) else np.nan
+
     def frame(self) -> pd.DataFrame:
         """Give a row per period ahead: each forecast's mean, and the blend's with its interval."""
         if self.missing_because:
