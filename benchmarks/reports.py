@@ -10,7 +10,6 @@ wherever a program is started for the second time.
 """
 
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -102,21 +101,15 @@ def start(*arguments: str) -> None:
 
 
 def shown(folder: Path) -> dict[str, list[str]]:
-    """Give what the cells of each notebook have put out, pictures included.
-
-    Warnings are left out, addresses, and the names that great_tables gives its tables by chance.
-    """
-    cells = {}
-    for path in sorted(folder.glob("*.ipynb")):
-        outputs = [
+    """Give what the cells of each notebook have put out, pictures included, but for warnings."""
+    return {
+        path.stem: [
             str([each for each in cell.outputs if each.get("name") != "stderr"])
             for cell in nbformat.read(path, as_version=4).cells
             if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.tags
         ]
-        names = {name for text in outputs for name in re.findall(r'<div id="([a-z]{10})"', text)}
-        by_chance = "|".join([" at 0x[0-9a-f]+", *names])
-        cells[path.stem] = [re.sub(by_chance, "", text) for text in outputs]
-    return cells
+        for path in sorted(folder.glob("*.ipynb"))
+    }
 
 
 if __name__ == "__main__":

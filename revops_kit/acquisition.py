@@ -19,7 +19,7 @@ from revops_kit.kpis.clv import fold, retention_model, watched
 from revops_kit.noted import empty, lacking, noted
 from revops_kit.periods import ONE_DAY, Periods, containing, last
 from revops_kit.stats.intervals import Z
-from revops_kit.units import COUNT, MONEY, RATIO, SHARE, Unit, plural
+from revops_kit.units import COUNT, MONEY, RATIO, SHARE, Unit, number, plural
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import ShiftedBetaGeometric
@@ -133,7 +133,7 @@ def lag_aware_cac(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     timed_count, count = int(timed.customers.sum()), int(wins.customers.sum())
     return noted(
         frame,
-        f"Lag measured on {timed_count:,} of {plural(count, 'new customer')}; "
+        f"Lag measured on {number(timed_count)} of {plural(count, 'new customer')}; "
         f"that of the others is not known."
         if timed_count < count
         else f"Lag measured on {plural(count, 'new customer')}.",
@@ -222,7 +222,7 @@ def unit_economics(ws: Workspace, period: str) -> pd.DataFrame:
     if not isinstance(revenue, str) and full.n != revenue.customers:
         told.append(
             f"Deals tell of {plural(full.n, 'new customer')}, subscriptions of "
-            f"{revenue.customers:,.0f} who began and still pay."
+            f"{number(revenue.customers)} who began and still pay."
         )
     return noted(frame, *told)
 
@@ -272,7 +272,9 @@ def payback_with_churn(
         return int(reached.argmax()) + 1
     whole = margin * (1 + model.derl(1, 0.0))
     if whole < cac:
-        raise StatisticsError(f"never: a new customer brings {whole:,.0f} of {cac:,.0f} in all")
+        raise StatisticsError(
+            f"never: a new customer brings {number(whole)} of {number(cac)} in all"
+        )
     raise StatisticsError(f"not within the {horizon} months looked ahead")
 
 

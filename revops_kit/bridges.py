@@ -19,7 +19,7 @@ from revops_kit.errors import UnknownNameError
 from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import conversion_rate, forecast_accuracy
 from revops_kit.noted import lacking
-from revops_kit.periods import Period, Periods, shift
+from revops_kit.periods import Period, Periods, shift, spoken
 from revops_kit.result import Words
 from revops_kit.tables import BLANK, stack
 from revops_kit.units import MONEY, MONEY_PER_DAY, Unit
@@ -107,8 +107,8 @@ class Bridge:
         totals = self.frame[self.frame.kind == "total"].iloc[[0, -1]]
         (start, was), (end, is_now) = zip(totals.step, totals.amount, strict=True)
         said = (
-            f"{self.title}: {start} {self.unit.write(was, self.currency)}, "
-            f"{end} {self.unit.write(is_now, self.currency)}"
+            f"{self.title}: {spoken(start)} {self.unit.write(was, self.currency)}, "
+            f"{spoken(end)} {self.unit.write(is_now, self.currency)}"
         )
         changes = self.frame[(self.frame.kind == "change") & (self.frame.amount != 0)]
         largest = changes.sort_values("amount", key=abs, ascending=False, kind="stable").head(3)

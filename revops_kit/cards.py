@@ -1,14 +1,14 @@
 """Figure cards: a value, its change, what was aimed at, and whether it is signal or noise."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import pandas as pd
 
 from revops_kit.result import Result
 from revops_kit.sparkline import sparkline
-from revops_kit.units import NARROW_SPACE
+from revops_kit.units import percent
 
 # Good and bad have a sign of their own, for those who see no colours.
 SIGNS = {"good": "▲", "bad": "▼", "neutral": "◆", "noise": "≈", "open": "○"}
@@ -18,7 +18,7 @@ SIGNS = {"good": "▲", "bad": "▼", "neutral": "◆", "noise": "≈", "open": 
 class Html:
     """Markup that a notebook shows as it is."""
 
-    markup: str
+    markup: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         return self.markup
@@ -71,7 +71,7 @@ def _card(trend: Result, target: float | None) -> str:
     if target is not None:
         aim = f"Target {unit.write(target, trend.currency)}"
         if target and not pd.isna(last.value):
-            aim += f", {last.value / target * 100:.0f}{NARROW_SPACE}% of it reached"
+            aim += f", {percent(last.value / target)} of it reached"
         parts.append(f'<p class="target">{escape(aim)}</p>')
     if trend.frame.value.notna().sum() > 1:
         parts.append(_trend_at_a_glance(trend))
@@ -91,17 +91,27 @@ def _change(trend: Result) -> str:
     return f'<p class="change">{moved} on {escape(change.before)}{between}</p>'
 
 
-def _chip(trend: Result) -> str:
-    """Tell signal from noise in a word, with a sign and a colour that say the same."""
+def standing(trend: Result) -> tuple[str, str]:
+    """Tell signal from noise: what kind of news it is – a key of `SIGNS` – and a few words.
+
+    Both are empty where nothing can tell.
+    """
     said = verdict(trend)
     if not said:
-        return ""
-    kind, word = {
+        return "", ""
+    return {
         "better": ("good", f"Signal: {said}"),
         "worse": ("bad", f"Signal: {said}"),
         "within": ("noise", "Noise"),
         "so": ("open", f"{said[0].upper()}{said[1:]}"),
     }.get(said.split(" ")[0].rstrip(","), ("neutral", f"Signal: {said}"))
+
+
+def _chip(trend: Result) -> str:
+    """Show it with a sign and a colour that say the same."""
+    kind, word = standing(trend)
+    if not kind:
+        return ""
     return (
         f'<p class="chip {kind}"><span aria-hidden="true">{SIGNS[kind]}</span> {escape(word)}</p>'
     )

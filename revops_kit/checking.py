@@ -8,7 +8,7 @@ from revops_kit.contracts import contract
 from revops_kit.errors import RevopsError
 from revops_kit.silos import KeyAudit, audit_keys
 from revops_kit.sources import Health, Problem, Source
-from revops_kit.units import plural
+from revops_kit.units import number, plural
 from revops_kit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def show(findings: Findings, console: "Console") -> None:
             table.add_row(name, "–", "–", "cannot be read", "")
         else:
             ends = (str(day) if day else "–" for day in (each.oldest, each.newest))
-            table.add_row(name, f"{each.rows:,}", f"{each.rejected:,}", *ends)
+            table.add_row(name, number(each.rows), number(each.rejected), *ends)
     console.print(table)
     for name, each in findings.tables.items():
         if isinstance(each, RevopsError):
@@ -121,8 +121,8 @@ def show(findings: Findings, console: "Console") -> None:
     for key in findings.keys:
         if key.unmatched or key.blank:
             console.print(
-                f"! {key.column} → {key.to}: {key.matched:,} of {plural(key.rows, 'row')} match, "
-                f"{key.blank:,} are blank, {key.unmatched:,} lead nowhere",
+                f"! {key.column} → {key.to}: {number(key.matched)} of {plural(key.rows, 'row')} "
+                f"match, {number(key.blank)} are blank, {number(key.unmatched)} lead nowhere",
                 markup=False,
                 soft_wrap=True,
             )

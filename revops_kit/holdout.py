@@ -20,7 +20,7 @@ from revops_kit.periods import ONE_DAY, Periods
 from revops_kit.result import Words
 from revops_kit.stats.intervals import Z
 from revops_kit.tables import Tables
-from revops_kit.units import RATIO, SHARE, Unit, plural
+from revops_kit.units import RATIO, SHARE, Unit, number, plural
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import BgNbd, ParetoNbd, ShiftedBetaGeometric
@@ -131,9 +131,9 @@ def _contracts(tables: Tables, run: Periods) -> tuple[pd.DataFrame, pd.DataFrame
     off = actual[-1] - by_step[-1]
     said = (
         f"Of {plural(len(made), 'customer')} followed from {cut.date() - ONE_DAY} on, "
-        f"{actual[-1]:,} made the next {plural(months, 'renewal')}; the model fitted to the "
-        f"history before expected {by_step[-1]:,.0f}: {_off(off, by_step[-1])}, "
-        f"{'within' if abs(off) <= width else 'more than'} what chance explains (±{width:,.0f})."
+        f"{number(actual[-1])} made the next {plural(months, 'renewal')}; the model fitted to the "
+        f"history before expected {number(by_step[-1])}: {_off(off, by_step[-1])}, "
+        f"{'within' if abs(off) <= width else 'more than'} what chance explains (±{number(width)})."
     )
     return over_time, by_history, said
 
@@ -170,13 +170,13 @@ def _purchases(tables: Tables, run: Periods) -> tuple[pd.DataFrame, pd.DataFrame
     said = (
         f"In the {plural(weeks, 'week')} after {cut.date() - ONE_DAY}, "
         f"{plural(len(before), 'customer')} made {plural(int(actual[-1]), 'repeat purchase')}; "
-        f"the model fitted to the history before expected {by_step[-1]:,.0f}: "
+        f"the model fitted to the history before expected {number(by_step[-1])}: "
         f"{_off(actual[-1] - by_step[-1], by_step[-1])}."
     )
     # A second opinion; it is missing where it cannot be had.
     with suppress(StatisticsError):
         other = expected(buying(before, fit_pareto_nbd), float(weeks)).sum()
-        said = f"{said[:-1]} (Pareto/NBD expected {other:,.0f})."
+        said = f"{said[:-1]} (Pareto/NBD expected {number(other)})."
     return over_time, by_history, said
 
 

@@ -22,7 +22,7 @@ from revops_kit.result import Words
 from revops_kit.stats.intervals import median_from_counts, wilson
 from revops_kit.stats.survival import Curve, aalen_johansen
 from revops_kit.tables import BLANK, Tables
-from revops_kit.units import DAYS, NARROW_SPACE, SHARE, plural
+from revops_kit.units import DAYS, SHARE, number, percent, plural
 
 HORIZONS = (30, 60, 90, 180)
 COUNTED = ["segment", "cohort", "days", "event", "reached", "count"]
@@ -166,7 +166,7 @@ class Incidence:
             said += f", {SHARE.write(share)}{between} are {self.event} by day {day}"
         half = hoped.conditional_median
         if half == half:
-            said += f"; of those that will be, as far as is seen, half are by day {half:.0f}"
+            said += f"; of those that will be, as far as is seen, half are by day {number(half)}"
         else:
             said += f"; none is {self.event} yet"
         return Words(f"{said}.")
@@ -327,7 +327,7 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
         times = expected / naive if naive else np.nan
         found.append((period.label, total, is_open / total, naive, expected, times))
     frame = pd.DataFrame(found, columns=columns)
-    share = f"{mature:.0%}".replace("%", f"{NARROW_SPACE}%")
+    share = percent(mature)
     said = (
         f"Mature until {until}: the last whole cohort of which {share} or more are decided."
         if until

@@ -35,7 +35,7 @@ from revops_kit.periods import Periods, containing
 from revops_kit.result import Words
 from revops_kit.stats.survival import Curve, kaplan_meier
 from revops_kit.tables import Policies, Tables
-from revops_kit.units import MONEY, RATIO, SHARE, plural
+from revops_kit.units import MONEY, RATIO, SHARE, number, plural
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import BgNbd, ShiftedBetaGeometric
@@ -328,8 +328,8 @@ def _valued_purchases(ws: Workspace, run: Periods) -> Customers:
     seen["still_there"] = seen.alive
     cohorts = _cohorts(seen, run, lambda group: of_purchases(group, policies))
     alive, other = seen.alive.sum(), seen.alive_by_pareto.sum(min_count=1)
-    second = f", {other:,.0f} by Pareto/NBD" if other == other else ""
-    said = f"{_worth(seen, ws.currency)} By BG/NBD {alive:,.0f} of them are alive still{second}."
+    second = f", {number(other)} by Pareto/NBD" if other == other else ""
+    said = f"{_worth(seen, ws.currency)} By BG/NBD {number(alive)} of them are alive still{second}."
     notes = [
         f"Value to come is margin × expected spend × discounted purchases expected within "
         f"{plural(policies.horizon_months, 'month')}; value to date is margin × payments less "

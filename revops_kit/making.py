@@ -28,6 +28,8 @@ class Request:
         A column to split by; the notebooks' own when empty.
     settings
         Other parameters of notebooks.
+    folder
+        What the folder of its reports is called; after the report or period when empty.
     is_remembered
         Whether notebooks that keep what they say, as the forecast does, shall keep it.
     """
@@ -36,6 +38,7 @@ class Request:
     period: str = ""
     by: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
     is_remembered: bool = False
 
 
@@ -115,7 +118,7 @@ def make(
         ws.tables.split(by)
         parameters["by"] = by
     unsplit = {} if "by" in parameters else _unsplit(ws, asked)
-    place = inside(into, folder or period)
+    place = inside(into, request.folder or folder or period)
     if progress:
         progress(len(chosen))
     outcomes = report.run(

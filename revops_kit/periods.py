@@ -6,6 +6,7 @@ company's calendar. `Periods` is a run of periods of one kind, and puts rows int
 
 import datetime as dt
 import re
+from calendar import month_name
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -69,6 +70,11 @@ class Period:
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def words(self) -> str:
+        """As people say it in a sentence, such as September 2026."""
+        return spoken(self.label)
 
 
 @dataclass(frozen=True)
@@ -260,6 +266,28 @@ def shift(text: str, count: int) -> str:
     for _ in range(abs(count) if period.kind != "all" else 0):
         period = containing(period.end if count > 0 else period.start - ONE_DAY, period.kind)
     return period.label
+
+
+def spoken(label: str) -> str:
+    """Write a period as people say it in a sentence; what is none stays as it is.
+
+    Examples
+    --------
+    >>> spoken("2026-09"), spoken("2026-Q3"), spoken("2026-W36"), spoken("2026"), spoken("all")
+    ('September 2026', 'Q3 2026', 'week 36 of 2026', '2026', 'all time')
+    """
+    for kind, written in WRITTEN.items():
+        if match := written.fullmatch(label):
+            match kind, match.groups():
+                case "quarter", (year, number):
+                    return f"Q{number} {year}"
+                case "month", (year, number):
+                    return f"{month_name[int(number)]} {year}"
+                case "week", (year, number):
+                    return f"week {int(number)} of {year}"
+                case "all", _:
+                    return "all time"
+    return label
 
 
 def parse(text: str, calendar: Calendar | None = None) -> Period:

@@ -12,12 +12,12 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from revops_kit.periods import Period, Periods
+from revops_kit.periods import Period, Periods, spoken
 from revops_kit.sources import Source
 from revops_kit.stats import control, intervals
 from revops_kit.summaries import COLUMNS, proportion
 from revops_kit.tables import BLANK, Tables
-from revops_kit.units import SHARE, plural
+from revops_kit.units import SHARE, number, plural
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart
@@ -218,7 +218,7 @@ class Result:
                 "Signal cannot be told from noise: each period counts all history up to its end, "
                 "so neighbours share most of what they count."
             )
-        labels = list(self._whole_periods().period)
+        labels = [spoken(label) for label in self._whole_periods().period]
         if not labels:
             return Words("Signal cannot be told from noise: no period is whole.")
         if self._is_stock:
@@ -233,7 +233,7 @@ class Result:
         ceiling = 1.0 if self.kpi.unit == SHARE and (seen <= 1).all() else np.inf
         return Words(
             self.process.sentence(
-                labels,
+                [label[0].upper() + label[1:] for label in labels],
                 lambda value: self.kpi.unit.write(min(max(value, floor), ceiling), self.currency),
             )
         )
@@ -314,7 +314,7 @@ class Result:
     def headline(self) -> "Words":
         """Tell the last period in one sentence, with its interval and change."""
         unit, last = self.kpi.unit, self.whole.frame.iloc[-1]
-        span = "so far" if self.period == "all" else f"in {self.period}"
+        span = "so far" if self.period == "all" else f"in {spoken(self.period)}"
         if pd.isna(last.value):
             return Words(f"{self.kpi.title} {span}: no figure, for {last.missing_because}.")
         said = f"{self.kpi.title} {span}: {unit.write(last.value, self.currency)}"
@@ -322,12 +322,12 @@ class Result:
             said += f" up to {self.as_of}"
         if not pd.isna(last.low):
             low, high = (unit.write(end, self.currency) for end in (last.low, last.high))
-            said += f" (95 % interval {low} to {high}, {int(last.n):,} {self.kpi.counts})"
+            said += f" (95 % interval {low} to {high}, {number(int(last.n))} {self.kpi.counts})"
         if self.kpi.matures:
             said += f" so far; young {self.kpi.counts} have had less time"
         if change := self.change:
             moved = self._write_change(change.difference)
-            said += f", {moved} on {change.before}"
+            said += f", {moved} on {spoken(change.before)}"
             usual = "a change " if self._is_stock and self.is_signal is False else ""
             said += f" – {usual}{self.verdict}" if self.verdict else ""
         return Words(f"{said}.")

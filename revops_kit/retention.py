@@ -26,7 +26,7 @@ from revops_kit.result import Words
 from revops_kit.stats.intervals import benjamini_hochberg
 from revops_kit.stats.survival import Curve, kaplan_meier, logrank
 from revops_kit.tables import BLANK, Tables
-from revops_kit.units import SHARE, plural
+from revops_kit.units import SHARE, number, plural
 
 DAYS_A_MONTH = 365.25 / 12
 AFTER = (3, 6, 12, 24, 36)
@@ -140,7 +140,8 @@ class Tenure:
             between = f" ({SHARE.write(low)} to {SHARE.write(high)})" if low == low else ""
             said += f", {SHARE.write(curve.at(day))}{between} stay longer than {months} months"
         if curve.median == curve.median:
-            return Words(f"{said}; half stay {curve.median / DAYS_A_MONTH:.1f} months or less.")
+            half = number(curve.median / DAYS_A_MONTH, 1)
+            return Words(f"{said}; half stay {half} months or less.")
         return Words(f"{said}; fewer than half have left by any age seen, so there is no median.")
 
     def explain(self) -> Words:
@@ -286,7 +287,7 @@ def _tenures(tables: Tables, end: dt.date) -> ir.Table:
 
 
 def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p < {number(0.001, 3)}" if p < 0.001 else f"p = {number(p, 3)}"
 
 
 def _curve(counts: pd.DataFrame) -> Curve:

@@ -6,6 +6,7 @@ Everything here returns HTML that a report keeps: no script, no style sheet of i
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from functools import cache
+from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,13 @@ from revops_kit.result import Result, Words
 from revops_kit.sources import Source
 from revops_kit.spreads import Spread
 from revops_kit.tables import BLANK
-from revops_kit.units import MINUS, MISSING, MONEY, NARROW_SPACE, Unit, plural
+from revops_kit.units import MINUS, MISSING, MONEY, Unit, number, percent, plural
 
 # Columns of words that few rows have: nothing to say is no gap.
 REMARKS = {"note", "undefined because", ""}
 SHORT = {"cac", "clv", "mrr", "id"}  # written in capitals
 
 if TYPE_CHECKING:
-    from great_tables import GT
-
     from revops_kit.workspace import Workspace
 
 
@@ -65,7 +64,7 @@ def headline(trends: Mapping[str, Result]) -> Words:
     return Words(" ".join(said))
 
 
-def overview(trends: Iterable[Result]) -> "GT":
+def overview(trends: Iterable[Result]) -> Html:
     """Show all figures in a table: value, interval, change on the period before."""
     listed = []
     for trend in trends:
@@ -84,7 +83,7 @@ def overview(trends: Iterable[Result]) -> "GT":
     return plain(pd.DataFrame(listed), right=["value", "95 % interval", "change"])
 
 
-def by_segment(ws: "Workspace", period: str, by: str) -> "GT | Html":
+def by_segment(ws: "Workspace", period: str, by: str) -> Html:
     """Show every figure by segment, in one period; figures that cannot be split say so."""
     from revops_kit import kpis
 
@@ -101,7 +100,7 @@ def by_segment(ws: "Workspace", period: str, by: str) -> "GT | Html":
     return plain(frame.rename_axis("figure").reset_index(), right=list(frame.columns))
 
 
-def definitions(trends: Iterable[Result]) -> "GT":
+def definitions(trends: Iterable[Result]) -> Html:
     """Show how each figure is counted, or what it needs and the workspace lacks."""
     listed = [
         {"figure": each.kpi.title, "how it is counted": each.unavailable or each.kpi.formula}
@@ -130,7 +129,7 @@ def annualised(trend: Result) -> Words:
     )
 
 
-def conventions(spread: Spread) -> "GT | Html":
+def conventions(spread: Spread) -> Html:
     """Show one figure by each convention, the house's own first."""
     if spread.missing_because:
         return Html(f'<p class="note">{escape(spread.missing_because)}</p>')
@@ -153,7 +152,7 @@ def conventions(spread: Spread) -> "GT | Html":
     return plain(shown, right=[kpi.title, spread.counted, spread.base])
 
 
-def differences(spread: Spread, names: int = 2) -> "GT | Html":
+def differences(spread: Spread, names: int = 2) -> Html:
     """Show what makes the difference between conventions, and name the largest customers."""
     reasons = spread.reasons(names)
     if reasons.empty:
@@ -165,7 +164,7 @@ def differences(spread: Spread, names: int = 2) -> "GT | Html":
     return plain(shown, right=parts)
 
 
-def factors(table: pd.DataFrame, currency: str) -> "GT":
+def factors(table: pd.DataFrame, currency: str) -> Html:
     """Show factors of different units side by side, with their change."""
     shown = pd.DataFrame({"factor": table.factor})
     labels = [name for name in table.columns if name not in ("factor", "unit")]
@@ -176,7 +175,7 @@ def factors(table: pd.DataFrame, currency: str) -> "GT":
         ]
     if len(labels) == 2:
         shown["change"] = [
-            f"{after / before - 1:+.1%}".replace("-", MINUS).replace("%", f"{NARROW_SPACE}%")
+            f"{'+' if after / before >= 1 else MINUS}{percent(abs(after / before - 1), 1)}"
             if before
             else MISSING
             for before, after in zip(table[labels[0]], table[labels[1]], strict=True)
@@ -184,7 +183,7 @@ def factors(table: pd.DataFrame, currency: str) -> "GT":
     return plain(shown, right=[*labels, "change"])
 
 
-def table(result: Result) -> "GT":
+def table(result: Result) -> Html:
     """Show the figures of a result, a row per period and segment."""
     unit, currency, frame = result.kpi.unit, result.currency, result.frame
     has_interval = frame.low.notna().any()
@@ -201,7 +200,7 @@ def table(result: Result) -> "GT":
             else MISSING
             for low, high in zip(frame.low, frame.high, strict=True)
         ]
-    shown[result.kpi.counts] = [f"{n:,}" for n in frame.n]
+    shown[result.kpi.counts] = [number(n) for n in frame.n]
     words = frame.missing_because.fillna(frame.note).fillna("")
     words = words.where(~frame.is_partial | (words != ""), "partial")
     if differing := result.differing():
@@ -216,7 +215,7 @@ def plain(
     units: Mapping[str, Unit] | None = None,
     currency: str = "USD",
     right: Iterable[str] = (),
-) -> "GT | Html":
+) -> Html:
     """Show a small frame, with its numbers written in their units and aligned.
 
     What is written on the frame stands beneath it, and alone where the frame has no rows.
@@ -246,18 +245,23 @@ def plain(
     aligned = [name for name in shown.columns if name in units or name in set(right)]
     numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
     # Names are shown as they are: markup or Markdown in them is not ours.
-    made = GT(shown.reset_index(drop=True).astype(object), rowname_col=str(shown.columns[0]))
+    made = GT(
+        shown.reset_index(drop=True).astype(object),
+        rowname_col=str(shown.columns[0]),
+        id=_id(shown),
+    )
     made = made.tab_stubhead(label=_label(shown.columns[0]))
     made = made.cols_label({name: _label(name) for name in shown.columns[1:]})
     made = made.cols_align("left")
     rest = [name for name in dict.fromkeys([*aligned, *numbers]) if name != shown.columns[0]]
     made = made.cols_align("right", columns=rest) if rest else made
-    return made.tab_source_note(said) if said else made
+    made = made.tab_source_note(said) if said else made
+    return Html(made._repr_html_())
 
 
 def rows(
     result: Result, columns: Mapping[str, str] | Iterable[str], order: str, count: int = 10
-) -> "GT | Html":
+) -> Html:
     """Show some of the rows behind the last period: those with the highest `order`.
 
     Parameters
@@ -296,14 +300,14 @@ def _money_columns() -> frozenset[str]:
     return frozenset(name for name, column in columns if column.kind == "money")
 
 
-def sources(ws: "Workspace") -> "GT":
+def sources(ws: "Workspace") -> Html:
     """Show the tables behind a report: rows, rejects, and how far each goes."""
     listed = [
         {
             "table": name,
             "team": contract(name).team,
-            "rows": f"{each.health.rows:,}",
-            "rejected": f"{each.health.rejected:,}",
+            "rows": number(each.health.rows),
+            "rejected": number(each.health.rejected),
             "from": each.health.oldest or MISSING,
             "newest": each.health.newest or MISSING,
         }
@@ -312,6 +316,12 @@ def sources(ws: "Workspace") -> "GT":
     ]
     columns = ["table", "team", "rows", "rejected", "from", "newest"]
     return plain(pd.DataFrame(listed, columns=columns), right=["rows", "rejected"])
+
+
+def _id(shown: pd.DataFrame) -> str:
+    """Name a table by what is in it; great_tables would take a name by chance."""
+    content = shown.to_csv(index=False).encode()
+    return f"table-{sha256(content).hexdigest()[:10]}"
 
 
 def _label(name: str) -> str:
@@ -341,8 +351,8 @@ def _word(value: Any, absent: str = MISSING) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+        return number(value, 0 if value == round(value) else 2)
     if isinstance(value, int):
-        return f"{value:,}"
+        return number(value)
     text = str(value)
     return text if len(text) <= 200 else f"{text[:199]}…"

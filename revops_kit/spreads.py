@@ -15,6 +15,7 @@ import pandas as pd
 
 from revops_kit.errors import UnknownNameError
 from revops_kit.kpi import Kpi
+from revops_kit.periods import spoken
 from revops_kit.result import Words
 from revops_kit.units import Unit, plural
 
@@ -170,13 +171,14 @@ class Spread:
             said = self.missing_because or next(filter(None, self.frame.missing_because), "")
             return Words(f"{self.kpi.title} cannot be counted as others do: {said}.")
         low, high = told.loc[told.value.idxmin()], told.loc[told.value.idxmax()]
+        what = f"{self.kpi.title} in {spoken(self.period)}"
         if low.value == high.value:
             return Words(
-                f"{self.kpi.title} in {self.period} is {self._write(low.value)} by all "
+                f"{what} is {self._write(low.value)} by all "
                 f"{len(told)} conventions that can be counted here."
             )
         return Words(
-            f"{self.kpi.title} in {self.period} lies between {self._write(low.value)} "
+            f"{what} lies between {self._write(low.value)} "
             f"({low.convention}) and {self._write(high.value)} ({high.convention}); "
             f"{plural(int(self._sums.differing), 'customer')} make the difference."
         )

@@ -5,21 +5,24 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis
 from pydantic import Field, ValidationError, field_validator
 
+from revops_kit import cron
 from revops_kit.contracts import contract, names
-from revops_kit.errors import RevopsError, WorkspaceError, did_you_mean
+from revops_kit.errors import RequestError, RevopsError, WorkspaceError, did_you_mean
 from revops_kit.periods import Calendar, parse_date
 from revops_kit.snapshots import put_back
 from revops_kit.sources import House, Source, TableSpec, open_source
 from revops_kit.sources.spec import Strict
 from revops_kit.tables import Policies, Tables
+from revops_kit.units import ENGLISH, write_in
 
 if TYPE_CHECKING:
     from revops_kit import history
@@ -30,10 +33,11 @@ REFERENCE = re.compile(r"\$\{(\w+)\}")  # to an environment variable
 
 
 class Company(Strict):
-    """Who it is, and how it counts money and time."""
+    """Who it is, and how it counts money and time, and writes numbers."""
 
     name: str = "The company"
     currency: str = Field(default="USD", pattern=CODE)
+    locale: str = ENGLISH
     timezone: str = "UTC"
     fiscal_year_start: int = Field(default=1, ge=1, le=12)
     week_start: Literal["monday", "sunday"] = "monday"
@@ -47,6 +51,21 @@ class Company(Strict):
             raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from None
         return zone
 
+    @field_validator("locale")
+    @classmethod
+    def _known_locale(cls, written: str) -> str:
+        if written == ENGLISH:
+            return written
+        from babel import Locale, UnknownLocaleError
+        from babel.localedata import locale_identifiers
+
+        code = written.replace("-", "_")
+        try:
+            return str(Locale.parse(code))
+        except (UnknownLocaleError, ValueError):
+            hint = did_you_mean(code, locale_identifiers()) or " Write one such as de_DE"
+            raise ValueError(f"{written!r} is no locale.{hint}") from None
+
 
 class Engine(Strict):
     """The database that tables and queries are in; left out: DuckDB, in this process."""
@@ -55,12 +74,32 @@ class Engine(Strict):
 
 
 class Alert(Strict):
-    """What makes a report go out: a KPI past a threshold, or outside natural variation."""
+    """What makes a report go out; any one of its conditions does.
+
+    Attributes
+    ----------
+    above, below
+        The figure is past this.
+    change
+        It moved by more than this share of what it was in the period before.
+    signal
+        It is outside natural variation.
+    min_n
+        Of fewer things counted, nothing is told.
+    consecutive
+        So many periods in a row it has to be so.
+    cooldown_days
+        So many days after it was told, it is not told again.
+    """
 
     kpi: str
     above: float | None = None
     below: float | None = None
+    change: Annotated[float, Field(gt=0)] | None = None
     signal: bool = False
+    min_n: int = Field(default=1, ge=0)
+    consecutive: int = Field(default=1, ge=1, le=12)
+    cooldown_days: int = Field(default=0, ge=0)
 
 
 class Report(Strict):
@@ -78,6 +117,14 @@ class Report(Strict):
     burst_to: dict[str, list[str]] = Field(default_factory=dict)
     alerts: list[Alert] = Field(default_factory=list)
 
+    @field_validator("cron")
+    @classmethod
+    def _names_a_time(cls, text: str) -> str:
+        try:
+            return text and str(cron.parse(text))
+        except RequestError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+
 
 class Mail(Strict):
     """How reports are mailed."""
@@ -85,6 +132,7 @@ class Mail(Strict):
     url: str = ""
     from_: str = Field(default="", alias="from")
     ca: str = ""  # file of the certificate that signed the server's, where it is a company's own
+    link: str = Field(default="", pattern=r"^(https?://.+)?$")  # where readers find the reports
 
 
 class History(Strict):
@@ -131,11 +179,14 @@ class Workspace:
         The `revops.toml`; paths in it are relative to its folder.
     tables
         What KPIs are counted from.
+    part
+        The column and value whose rows alone it holds; None for the whole company.
     """
 
     file: Path
     settings: Settings
     tables: Tables
+    part: tuple[str, str] | None = None
 
     @property
     def company(self) -> Company:
@@ -157,14 +208,38 @@ class Workspace:
         """The last day that is known."""
         return self.tables.as_of
 
+    @property
+    def reference(self) -> str:
+        """What it is opened by from its own folder, such as `revops.toml#region=EMEA`."""
+        if not self.part:
+            return self.file.name
+        column, value = (quote(each, safe="") for each in self.part)
+        return f"{self.file.name}#{column}={value}"
+
+    def only(self, column: str, value: str) -> "Workspace":
+        """Keep the rows of one value of a column; tables that do not lead to it are not there."""
+        return replace(self, tables=self.tables.only(column, value), part=(column, value))
+
     def open_history(self) -> "history.History":
-        """Open what is remembered of earlier runs: to be closed, or used in a `with`."""
+        """Open what is remembered of earlier runs: to be closed, or used in a `with`.
+
+        Raises
+        ------
+        WorkspaceError
+            For a part of the company: what is remembered is the whole's.
+        """
         from revops_kit.history import open_history
 
+        if self.part:
+            raise WorkspaceError(
+                f"What is remembered is of the whole company: open {self.file.name} without #."
+            )
         return open_history(self._history)
 
     def has_history(self) -> bool:
         """Tell whether anything is remembered; a database is taken to be there."""
+        if self.part:
+            return False
         return isinstance(self._history, str) or self._history.exists()
 
     @property
@@ -176,13 +251,14 @@ class Workspace:
 
 
 def open_workspace(path: str | Path = FILE, as_of: str | dt.date | None = None) -> Workspace:
-    """Open a workspace.
+    """Open a workspace, and write numbers in its locale from then on.
 
     Parameters
     ----------
     path
         The `revops.toml`, or the folder it is in. A bare name is looked for in the folders above
-        too, so that notebooks find it from theirs.
+        too, so that notebooks find it from theirs. `revops.toml#region=EMEA` holds only the rows
+        of that region.
     as_of
         The last day that is known; the latest day in the data when left out or empty.
 
@@ -191,11 +267,14 @@ def open_workspace(path: str | Path = FILE, as_of: str | dt.date | None = None) 
     WorkspaceError
         When the file is not there, cannot be read, or says what makes no sense.
     """
-    file = find(Path(path))
+    place, part = _parted(Path(path))
+    file = find(place)
     settings = read(file)
+    write_in(settings.company.locale)
     sources = _open_sources(file, settings)
     day = parse_date(as_of) if as_of else latest_day(sources)
-    return Workspace(file, settings, Tables(sources, day, settings.policies))
+    ws = Workspace(file, settings, Tables(sources, day, settings.policies))
+    return ws.only(*part) if part else ws
 
 
 def find(path: Path) -> Path:
@@ -277,10 +356,25 @@ def secrets_of(file: Path) -> dict[str, str]:
     What it says else does not matter: a file that cannot be read refers to nothing.
     """
     try:
-        said = file.read_text("utf-8-sig", errors="replace")
+        said = _parted(file)[0].read_text("utf-8-sig", errors="replace")
     except OSError:
         return {}
     return {name: os.environ[name] for name in REFERENCE.findall(said) if name in os.environ}
+
+
+def _parted(path: Path) -> tuple[Path, tuple[str, str] | None]:
+    """Take `#column=value` off a path, unless a file is called so.
+
+    Examples
+    --------
+    >>> _parted(Path("revops.toml#region=S%C3%BCd"))[1]
+    ('region', 'Süd')
+    """
+    name, _, said = path.name.partition("#")
+    column, equals, value = said.partition("=")
+    if not equals or path.exists():
+        return path, None
+    return path.with_name(name), (unquote(column), unquote(value))
 
 
 def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsError]:

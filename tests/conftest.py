@@ -15,6 +15,9 @@ from random import Random
 # Small fits are far slower when linear algebra wakes a thread for each core; the command line
 # says so too. It is read when NumPy is first imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Where Python keeps no byte code, each process that tests start would compile all it imports.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[1] / ".cache" / "byte-code")
 
 import pandas as pd
 import pytest
@@ -23,13 +26,15 @@ from hypothesis import settings
 import revops_kit as rk
 from revops_kit import samples
 from revops_kit.contracts import contract, names
+from revops_kit.units import ENGLISH, write_in
 
 # Queries are trees of many small objects: collecting garbage as often as by default takes a quarter
 # of the time that compiling them does.
 gc.set_threshold(50_000, 20, 50)
 
-# A busy machine is no reason to fail.
-settings.register_profile("kit", deadline=None)
+# A busy machine is no reason to fail. Before a release: `pytest --hypothesis-profile thorough`.
+settings.register_profile("kit", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("kit")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +42,13 @@ AS_OF = dt.date(2026, 9, 30)
 REGIONS = ["EMEA", "AMER", "unknown", "", None]
 SOURCES = ["search", "referral", "podcast", "", None]
 STAGES = ["qualify", "propose", "close"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Let `-n auto` start as many as may run at once: xdist counts processors we may not use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(usable, 8)  # more would import for longer than they test
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,13 @@ class Data:
 
     def workspace(self, as_of=AS_OF, **options):
         return samples.workspace(self.frames, as_of=as_of, **options)
+
+
+@pytest.fixture(autouse=True)
+def in_english_again():
+    """Write numbers in English after a test that opened a workspace of another locale."""
+    yield
+    write_in(ENGLISH)
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +117,15 @@ def nothing():
     """All tables with all columns and no rows."""
     frames = {name: pd.DataFrame(columns=[*contract(name).columns, "region"]) for name in names()}
     return samples.workspace(frames, as_of=AS_OF)
+
+
+@pytest.fixture(scope="session")
+def warm_parent(tmp_path_factory):
+    """Keep one parent of warm kernels for all runs."""
+    from revops_kit.report import warm
+
+    with warm.warm([], tmp_path_factory.mktemp("warm")):
+        yield warm.current()
 
 
 def postgres_programs():

@@ -111,7 +111,7 @@ moment = st.builds(lambda day, month: day.format(month), days, st.integers(7, 11
 @st.composite
 def pipelines(draw):
     deals, changes = [], []
-    for key in range(draw(st.integers(8, 20))):
+    for key in range(draw(st.integers(20, 40))):
         opened, closed = sorted([draw(moment), draw(moment)])
         outcome = draw(st.sampled_from(["open", "won", "lost"]))
         deals.append(
@@ -133,7 +133,8 @@ def pipelines(draw):
     return deals, changes
 
 
-@settings(max_examples=5)
+# Deals do not meddle with each other, so that one large pipeline is many small ones.
+@settings(max_examples=3)
 @given(pipelines())
 def test_every_pipeline_closes_for_every_deal(drawn):
     deals, changes = drawn

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "revops_kit"
 # A room may use those above it, and those beside it.
 FLOORS = [
     {"errors"},
-    {"periods", "units", "sparkline"},
+    {"periods", "units", "sparkline", "cron"},
     {"contracts", "stats"},
     {"sources"},
     {"tables"},
@@ -35,6 +35,8 @@ FLOORS = [
     {"__init__"},
     {"report", "checking", "share"},
     {"mail", "making"},
+    {"mailing"},
+    {"schedule"},
     {"readme"},
     {"cli", "__main__"},
 ]

@@ -17,6 +17,7 @@ from revops_kit.periods import (
     parse_date,
     resolve,
     shift,
+    spoken,
 )
 
 calendars = st.builds(Calendar, st.integers(1, 12), st.sampled_from(["monday", "sunday"]))
@@ -219,3 +220,10 @@ def test_days_are_written_one_way():
 def test_no_periods_are_refused():
     with pytest.raises(PeriodError, match="ask for 1 or more"):
         last(0, "2026-09")
+
+
+def test_sentences_say_a_period_as_people_do():
+    said = [parse(label).words for label in ("2026", "2026-Q3", "2026-09", "2026-W06", "all")]
+    assert said == ["2026", "Q3 2026", "September 2026", "week 6 of 2026", "all time"]
+    assert parse("2026-Q1", Calendar(fiscal_year_start=2)).words == "Q1 2026"
+    assert spoken("weekly") == "weekly"

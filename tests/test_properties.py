@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import revops_kit as rk
-from revops_kit import bridges, drivers, journeys, samples
+from revops_kit import drivers, journeys, samples
 
 seeds = st.integers(0, 2**32)
 PERIODS = rk.last(3, "2026-08")
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(seeds)
 def test_gross_retention_is_at_most_one_and_at_most_net(ws_by_chance, seed):
     ws = ws_by_chance(seed)
@@ -24,18 +24,7 @@ def test_gross_retention_is_at_most_one_and_at_most_net(ws_by_chance, seed):
     pd.testing.assert_series_equal(1 - gross, lost, check_names=False)
 
 
-@settings(max_examples=4)
-@given(seeds)
-def test_bridges_close(ws_by_chance, seed):
-    ws = ws_by_chance(seed)
-    assert abs(bridges.recurring_revenue(ws, "2026-08").residual) <= 0.01
-    assert abs(bridges.pipeline(ws, "2026-08").residual) <= 0.01
-    velocity = rk.kpis.pipeline_velocity.over(ws, PERIODS, by="region")
-    assert abs(bridges.velocity(velocity).residual) <= 0.01
-    assert abs(bridges.forecast_error(ws, PERIODS).residual) <= 0.01
-
-
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(seeds)
 def test_cohorts_start_whole_and_only_shrink(ws_by_chance, seed):
     table = drivers.retention(ws_by_chance(seed), "2026-09")

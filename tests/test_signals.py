@@ -55,7 +55,7 @@ def test_few_points_tell_nothing():
 def test_partial_period_is_no_signal():
     result = trend(10, 12, 11, 9, 10, 11, 0.5, as_of="2026-09-10")
     assert result.is_signal is None
-    assert result.signal().startswith("2026-08 is noise")
+    assert result.signal().startswith("August 2026 is noise")
 
 
 def test_interval_of_the_difference_decides_what_is_a_change():
@@ -107,7 +107,7 @@ def test_segments_that_differ_from_the_rest_are_named_after_correction():
     # fair: .60 against 91/300, z = 5.28; social: .28 against 123/300, z = −2.31, p = .021 and
     # .042 after correction; search: .30 against 121/300, p = .066; mail: .33 against 118/300.
     assert result.differing() == {"fair": "above the rest", "social": "below the rest"}
-    assert "above the rest" in show.table(result).as_raw_html()
+    assert "above the rest" in show.table(result).markup
 
 
 def test_one_segment_of_many_is_not_found_by_chance():
@@ -171,11 +171,11 @@ def test_steady_growth_of_a_stock_is_no_signal():
     assert steady.verdict == "within natural variation"
     assert steady.limits is None
     assert steady.signal() == (
-        "The change in 2026-09 is noise: +$9 lies within the natural limits, +$5.95 to +$14.30, "
-        "and no pattern leads to it. The mean change is +$10.12."
+        "The change in September 2026 is noise: +$9 lies within the natural limits, "
+        "+$5.95 to +$14.30, and no pattern leads to it. The mean change is +$10.12."
     )
     assert steady.headline() == (
-        "Revenue in 2026-09: $181, +$9 on 2026-08 – a change within natural variation."
+        "Revenue in September 2026: $181, +$9 on August 2026 – a change within natural variation."
     )
     assert control.xmr(steady.frame.value).is_signal(), "as the values themselves would be"
 
@@ -184,7 +184,7 @@ def test_change_of_a_stock_is_signal_when_it_is_not_like_the_others():
     jumped = stock(100, 110, 121, 130, 141, 150, 161, 172, 240)
     assert jumped.is_signal
     assert jumped.verdict == "change above the usual"
-    assert jumped.signal().startswith("The change in 2026-09 is signal: +$68 lies above")
+    assert jumped.signal().startswith("The change in September 2026 is signal: +$68 lies above")
     assert "(change above)" in show.headline({"payments": jumped})
     assert "better than usual" in show.cards([jumped]).markup
 

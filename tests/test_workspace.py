@@ -74,6 +74,8 @@ def test_nearest_workspace_is_taken(write, monkeypatch):
         ("[policies]\ngros_margin = 1", ["policies.gros_margin", "mean 'gross_margin'"]),
         ("[company]\ncurrency = 'euro'", ["company.currency"]),
         ("[company]\ntimezone = 'Berlin'", ["company.timezone", "no time zone", "Europe/Berlin"]),
+        ("[company]\nlocale = 'dde_DE'", ["company.locale", "no locale", "mean 'de_DE'?"]),
+        ("[company]\nlocale = 'German'", ["company.locale", "no locale", "such as de_DE."]),
         ("[company]\nfiscal_year_start = 13", ["company.fiscal_year_start"]),
         ("[company]\nweek_start = 'friday'", ["company.week_start", "'monday' or 'sunday'"]),
         ("[tables.leads]", ["takes one of file"]),

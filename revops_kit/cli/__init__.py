@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from revops_kit.cli import figures, reports  # noqa: F401 (each adds its commands)
+from revops_kit.cli import figures, reports, scheduling, sending  # noqa: F401 (each adds its commands)
 from revops_kit.cli.app import app
 from revops_kit.cli.shown import UNPRINTABLE
 from revops_kit.errors import RevopsError

@@ -34,13 +34,15 @@ def check(
 
     revops check --format json
     """
-    from revops_kit import checking
+    from revops_kit import checking, units
 
-    ws = open_(workspace, "")
-    findings = checking.check(ws, dt.date.today())
     if format is CheckFormat.json:
-        print(json.dumps(findings.as_json(), indent=2, ensure_ascii=False))
+        # Programs read sentences too: those are in plain English.
+        with units.written_in(units.ENGLISH):
+            findings = checking.check(open_(workspace, ""), dt.date.today())
+            print(json.dumps(findings.as_json(), indent=2, ensure_ascii=False))
     else:
+        findings = checking.check(open_(workspace, ""), dt.date.today())
         checking.show(findings, console())
     if findings.is_broken:
         raise typer.Exit(1)
@@ -99,13 +101,15 @@ def kpi(
 
     revops kpi churn --last 12 --set churn=stripe --format json
     """
-    from revops_kit import kpis, periods
+    from revops_kit import kpis, periods, units
 
     measure = kpis.named(name)
     ws = open_(workspace, as_of)
     # Without a day in the data there is no last month; whoever asks hears of the whole.
     period = period or ("last-month" if ws.as_of else "all")
     period = periods.resolve(period, ws.as_of, ws.calendar)
+    if format is not Format.table:
+        units.write_in(units.ENGLISH)  # in sentences too: programs read them
     result = measure.over(ws, periods.last(last, period), by, **settings(set_))
     if format is Format.json:
         print(json.dumps(result.as_json(), indent=2, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sys
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from revops_kit.cli.opening import open_, settings
 from revops_kit.cli.shown import UNPRINTABLE, progress
 
 if TYPE_CHECKING:
-    from revops_kit.making import Request
+    from revops_kit.making import Made, Request
     from revops_kit.workspace import Workspace
 
 
@@ -29,17 +30,23 @@ def demo(
     into: Annotated[Path, typer.Option(help="Folder the reports go into.")] = Path("reports"),
     jobs: Jobs = None,
 ) -> None:
-    """Run every notebook on the made-up sample company.
+    """Run every notebook on the made-up sample company, and write one e-mail.
 
-    The HTML reports need nothing but this package: the data travel with it.
+    The HTML reports and the .eml file need nothing but this package: the data travel with it.
 
     revops demo --into reports
     """
+    from revops_kit.mailing import write_mail
     from revops_kit.making import Request
     from revops_kit.share import sample_workspace
 
-    ws = open_(sample_workspace(into), "")
-    _report(ws, Request(), into, jobs)
+    file = sample_workspace(into)
+    with _kernels(file):
+        ws = open_(file, "")
+        made = _report(ws, Request(), into, jobs)
+    # The monthly report is of the same month, so that its notebooks need not run again.
+    print(write_mail(ws, "monthly", made, ws.as_of, dt.datetime.now(dt.UTC).astimezone(), into))
+    _end(made)
 
 
 @app.command()
@@ -73,9 +80,20 @@ def report(
     """
     from revops_kit.making import Request
 
-    ws = open_(workspace, as_of)
-    into = into or ws.file.parent / "reports"
-    _report(ws, Request(names or [], period, by, settings(set_)), into, jobs, format)
+    with _kernels(workspace):
+        ws = open_(workspace, as_of)
+        into = into or ws.file.parent / "reports"
+        made = _report(ws, Request(names or [], period, by, settings(set_)), into, jobs, format)
+    _end(made)
+
+
+def _kernels(workspace: Path) -> AbstractContextManager[None]:
+    """Begin to warm the notebooks' kernels, which takes longer than to open the workspace."""
+    from revops_kit.report import warm
+    from revops_kit.share import notebooks
+
+    folder = workspace if workspace.is_dir() else workspace.parent
+    return warm.warm([*notebooks(folder).values()], folder if folder.is_dir() else Path())
 
 
 def _report(
@@ -84,7 +102,7 @@ def _report(
     into: Path,
     jobs: int | None,
     format: ReportFormat = ReportFormat.html,
-) -> None:
+) -> "Made":
     """Make reports, and say where they are and what failed."""
     from revops_kit.making import make
     from revops_kit.report import printing
@@ -110,5 +128,9 @@ def _report(
             [each.html for each in made.outcomes if each.html], ws.currency, jobs
         )
     print(made.folder / "index.html")
+    return made
+
+
+def _end(made: "Made") -> None:
     if made.failed:
         raise typer.Exit(1)

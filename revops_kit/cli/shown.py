@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from revops_kit.units import number
+
 if TYPE_CHECKING:
     from revops_kit.kpi import Result
 
@@ -49,7 +51,7 @@ def print_result(result: "Result") -> None:
             *([printable(row[result.by])] if result.by else []),
             unit.write(row["value"], currency),
             f"{low} to {high}" if row["low"] == row["low"] else "",
-            f"{row['n']:,}",
+            number(row["n"]),
             printable(said),
         )
     paper = console()

@@ -68,9 +68,16 @@ class History:
             return con.execute(runs.insert().values(row)).inserted_primary_key[0]
 
     def end_run(
-        self, run: int, status: Literal["ok", "failed"], seconds: float, error: str = ""
+        self,
+        run: int,
+        status: Literal["ok", "failed", "stopped"],
+        seconds: float | None,
+        error: str = "",
     ) -> None:
-        """Remember how a run ended; the error is a sentence without customers' values."""
+        """Remember how a run ended; the error is a sentence without customers' values.
+
+        A run that was stopped, or whose process died, is made again by the schedule.
+        """
         values = {"status": status, "seconds": seconds, "error": error}
         with self.store.transaction() as con:
             con.execute(runs.update().where(runs.c.id == run).values(values))

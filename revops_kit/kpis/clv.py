@@ -14,7 +14,7 @@ from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import Periods
 from revops_kit.stats.intervals import Z
 from revops_kit.tables import Policies, Tables
-from revops_kit.units import MONEY, plural
+from revops_kit.units import MONEY, percent, plural
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import BgNbd, GammaGamma, ParetoNbd, ShiftedBetaGeometric
@@ -246,7 +246,7 @@ def _beyond(model: Any, longest: int, policies: Policies) -> tuple[str, ...]:
     seen = model.discounted_lifetime(longest + 1, monthly(policies))
     whole = model.discounted_lifetime(policies.horizon_months, monthly(policies))
     return (
-        f"{1 - seen / whole:.0%} of it lies beyond the longest tenure seen, "
+        f"{percent(1 - seen / whole)} of it lies beyond the longest tenure seen, "
         f"{plural(longest, 'month')}.",
     )
 

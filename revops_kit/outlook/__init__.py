@@ -1,7 +1,9 @@
 """What lies ahead: a figure's own past carried on, what the pipeline implies, and both together.
 
 look                          all of it, for a notebook
-Scenario                      what if
+Scenario                      what if; levers runs it
+segments · rivals · doubts    where it comes from, how it compares, what could make it wrong
+ledger                        what was forecast before
 """
 
 from revops_kit.outlook.drawing import Scenario

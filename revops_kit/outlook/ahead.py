@@ -72,8 +72,12 @@ class Ahead:
     def scaled(self, scale: float, least: ArrayLike = 0.0) -> "Ahead":
         """Widen the draws around their mean, by period down to what has come already."""
         mean = self.draws.mean(axis=0)
-        widened = np.maximum(mean + (self.draws - mean) * scale, np.minimum(least, mean))
-        return replace(self, draws=widened)
+        least = np.minimum(least, mean)
+        above = np.maximum(mean - least + (self.draws - mean) * scale, 0.0)
+        # What is cut off below would otherwise raise the mean.
+        raised = above.mean(axis=0)
+        above *= (mean - least) / np.where(raised > 0, raised, 1.0)
+        return replace(self, draws=least + above)
 
     def _spans(self, kind: Kind, calendar: Calendar) -> Iterator[Period]:
         for month in self.periods:

@@ -28,9 +28,10 @@ def blend(first: Ahead, second: Ahead, past: tuple[Tested, Tested]) -> Blend:
 
     Each weighs by the reciprocal of its past mean squared error at that lead, and at the leads
     beside it, for there are few; leads too far to have been tried weigh as the farthest that
-    was. Only days on which both were tried count. Their draws are taken rank by rank, as if what
-    makes one too high makes the other too high: the blend's interval is the weighted mean of
-    theirs, and so rather too wide than too narrow.
+    was. Only days on which both were tried count. Their draws are taken rank by rank in each
+    period, as if what makes one too high makes the other too high: the blend's interval is the
+    weighted mean of theirs, and so rather too wide than too narrow. From one period to the next
+    errors go on as those of the first forecast do.
 
     References
     ----------
@@ -43,7 +44,7 @@ def blend(first: Ahead, second: Ahead, past: tuple[Tested, Tested]) -> Blend:
     total = errors[0] + errors[1]
     weights = (errors[1] / total.where(total > 0)).fillna(0.5)
     share = weights.to_numpy()
-    drawn = share * _in_order(first.draws) + (1 - share) * _in_order(second.draws)
+    drawn = share * first.draws + (1 - share) * _ranked_as(first.draws, second.draws)
     return Blend(replace(first, draws=drawn), weights)
 
 
@@ -55,5 +56,7 @@ def _errors(both: pd.DataFrame, which: str, leads: pd.RangeIndex) -> pd.Series:
     return known.rolling(3, center=True, min_periods=1).mean()
 
 
-def _in_order(draws: np.ndarray) -> np.ndarray:
-    return draws[np.argsort(draws.sum(axis=1), kind="stable")]
+def _ranked_as(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Reorder the second draws, period by period, to have the ranks of the first."""
+    ranks = first.argsort(axis=0, kind="stable").argsort(axis=0)
+    return np.take_along_axis(np.sort(second, axis=0), ranks, axis=0)

@@ -2,8 +2,12 @@
 
 Deals are looked at where they stood when each past month began (*landmarks*), and followed from
 there: what became of those that were then in the same stage, as old and as large? Won and lost
-compete, and what is still open is censored. Only what was known on the day looked from goes in, so
-that the same chances can be had for any day in the past.
+compete, and what is still open is censored. Deals weigh by their amount, for it is money that is
+expected, and within a third of size, too, the larger take longer.
+
+Only what was known on the day looked from goes in, so that the same chances can be had for any day
+in the past. (Where the thirds of size lie, and what a deal without an amount usually comes to, is
+read off all deals known today, once.)
 """
 
 import datetime as dt
@@ -23,6 +27,8 @@ AGES = (30, 60, 90, 180, 360)
 SIZES = (1 / 3, 2 / 3)
 GROUPS = (["stage", "age", "size"], ["stage", "size"], ["stage"], [])
 """What deals are alike by; the next where too few were."""
+KEPT = 0.9
+"""Share of lost deals that must have an amount for deals to be alike by size."""
 ENOUGH = 20
 """Decided deals that a group needs for chances of its own."""
 
@@ -39,16 +45,25 @@ class Landmarks:
     counts
         A row per `day` (the month's first), `stage` ("" where none is kept), `age` (which band of
         `AGES`), `size` (which third), `closed` (day, missing while open) and `outcome`: `count`,
-        `amount` (as it stood) and `final` (what it became).
+        `amount` (as it stood, or as is usual) and `final` (what it became).
     """
 
     counts: pd.DataFrame
 
+    @property
+    def decided(self) -> int:
+        """How many were decided, those open when several months began each time."""
+        return int(self.counts["count"][self.counts.closed.notna()].sum())
+
     def known(self, day: dt.date) -> pd.DataFrame:
-        """Give what was known on a day: `days` and `event` ("" while open), by landmark."""
+        """Give what was known when a day began: `days` and `event` ("" while open), by landmark.
+
+        A deal that closed on the landmark's day took 0 days.
+        """
         seen = self.counts[self.counts.day < pd.Timestamp(day)]
         is_closed = seen.closed < pd.Timestamp(day)
-        until = seen.closed.where(is_closed, pd.Timestamp(day))
+        # What is open now did not close up to the day before.
+        until = seen.closed.where(is_closed, pd.Timestamp(day) - pd.Timedelta(days=1))
         return seen.assign(days=(until - seen.day).dt.days, event=seen.outcome.where(is_closed, ""))
 
     def waiting(self, day: dt.date) -> pd.DataFrame:
@@ -67,7 +82,7 @@ class Chances:
     ----------
     curves
         Group → the share won by day 0, 1, … `LAST`. A group is what deals have in common, as a
-        tuple of the columns of `GROUPS` and their values.
+        tuple of the columns of `GROUPS` and their values; the share is of amounts.
     growth
         What a won deal came to, as a multiple of its amount when looked at.
     """
@@ -76,7 +91,7 @@ class Chances:
     growth: float
 
     def won_by(self, stage: str, age: int, size: int, days: np.ndarray) -> np.ndarray:
-        """Give the chance to be won within so many days; flat after the last one seen."""
+        """Give the chance to be won by so many days from now, today being 0; flat after `LAST`."""
         alike = {"stage": stage, "age": age, "size": size}
         for keys in GROUPS:
             curve = self.curves.get(tuple((key, alike[key]) for key in keys))
@@ -98,7 +113,7 @@ def landmarks(tables: Tables, months: Periods) -> Landmarks:
     seen = seen.filter((seen.outcome == "open") | seen.closed_at.notnull())
     alike = ["stage", "age", "size", "outcome"]
     counts = seen.group_by(*alike, day="ends", closed=seen.closed_at.cast("date")).aggregate(
-        count=seen.count(), amount=seen.amount.fill_null(0.0).sum(), final=seen.final.sum()
+        count=seen.count(), amount=seen.amount.sum(), final=seen.final.sum()
     )
     frame = counts.to_pandas()
     days = {name: pd.to_datetime(frame[name]) for name in ("day", "closed")}
@@ -108,17 +123,18 @@ def landmarks(tables: Tables, months: Periods) -> Landmarks:
 def standing(tables: Tables, waiting: ir.Table) -> ir.Table:
     """Add to open deals `stage`, the bands of `age` and `size`, and what they came to (`final`).
 
+    A deal without an amount is taken to be worth what won deals came to on average: it is not
+    worth nothing. `is_guessed` says so.
+
     Parameters
     ----------
     waiting
         Deals with `period` and `ends`, the day that they are looked at.
     """
     stood = deals.as_they_stood(tables, waiting.mutate(final=waiting.amount.fill_null(0.0)))
-    amounts = tables.opportunities.amount
-    thirds = tables.opportunities.aggregate(
-        **{f"edge{number}": amounts.quantile(share) for number, share in enumerate(SIZES)}
-    )
-    edges = [edge for edge in thirds.to_pandas().iloc[0] if not np.isnan(edge)]
+    usual, edges = _amounts(tables)
+    amount = stood.amount.nullif(0.0)
+    stood = stood.mutate(amount=amount.fill_null(usual), is_guessed=amount.isnull())
     # A stage that only today's table knows would be hindsight.
     kept = tables.has("stage_changes", "stage") and tables.has("stage_changes", "changed_at")
     return stood.mutate(
@@ -126,6 +142,26 @@ def standing(tables: Tables, waiting: ir.Table) -> ir.Table:
         age=_band(stood.ends.delta(stood.opened_at.cast("date"), unit="day"), AGES),
         size=_band(stood.amount, edges),
     )
+
+
+def _amounts(tables: Tables) -> tuple[float, list[float]]:
+    """Find what won deals came to on average, and where the thirds of all amounts lie.
+
+    There are no thirds where lost deals mostly keep no amount, as in a CRM that blanks it: having
+    one would then tell that a deal was won.
+    """
+    known = tables.opportunities
+    amount, is_lost = known.amount.nullif(0.0), known.outcome == "lost"
+    thirds = {f"edge{at}": amount.quantile(share) for at, share in enumerate(SIZES)}
+    found = known.aggregate(
+        usual=amount.mean(where=known.outcome == "won"),
+        lost=is_lost.cast("int64").sum(),
+        kept=(is_lost & amount.notnull()).cast("int64").sum(),
+        **thirds,
+    )
+    row = found.to_pandas().astype(float).fillna(0.0).iloc[0]
+    is_kept = row.kept >= KEPT * row.lost
+    return row.usual, [row[name] for name in thirds] if is_kept else []
 
 
 def _band(value: ir.NumericValue, edges: Iterable[float]) -> ir.IntegerValue:
@@ -153,31 +189,34 @@ def chances(followed: Landmarks, day: dt.date) -> Chances:
             ids = known.groupby(keys).ngroup().to_numpy()
             _, first = np.unique(ids, return_index=True)
             groups = list(known[keys].iloc[first].itertuples(index=False, name=None))
-        counts = _counts(known, ids, len(groups))
-        decided = counts[:, 1:].sum(axis=(1, 2))
+        decided = np.bincount(ids, known["count"].where(known.event != "", 0))
         enough = decided >= (ENOUGH if keys else 1)
-        for group, curve, is_enough in zip(groups, _won_by_day(counts), enough, strict=True):
+        amounts = _amounts_by_day(known, ids, len(groups))
+        for group, curve, is_enough in zip(groups, _won_by_day(amounts), enough, strict=True):
             if is_enough:
                 curves[tuple(zip(keys, group, strict=True))] = curve
     return Chances(curves, float(won.final.sum() / won.amount.sum()) if len(won) else 1.0)
 
 
-def _counts(known: pd.DataFrame, ids: np.ndarray, groups: int) -> np.ndarray:
-    """Count by group, end (censored, won, lost) and day."""
+def _amounts_by_day(known: pd.DataFrame, ids: np.ndarray, groups: int) -> np.ndarray:
+    """Sum amounts by group, end (censored, won, lost) and day."""
     ends = known.event.map({"": 0, "won": 1, "lost": 2}).to_numpy()
     days = np.minimum(known.days.to_numpy(), LAST)
     cell = np.ravel_multi_index((ids, ends, days), shape := (groups, 3, LAST + 1))
-    return np.bincount(cell, known["count"], np.prod(shape)).reshape(shape)
+    weights = known.amount.clip(lower=0.0)
+    if not weights.any():
+        weights = known["count"]
+    return np.bincount(cell, weights, np.prod(shape)).reshape(shape)
 
 
-def _won_by_day(counts: np.ndarray) -> np.ndarray:
+def _won_by_day(amounts: np.ndarray) -> np.ndarray:
     """Estimate the share won by each day, of all groups at once.
 
     This is `stats.survival.aalen_johansen` without its intervals, which some hundred groups on
     dozens of days have no need of and no time for.
     """
-    at_risk = counts.sum(axis=1)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    at_risk = amounts.sum(axis=1)[:, ::-1].cumsum(axis=1)[:, ::-1]
     at_risk = np.where(at_risk > 0, at_risk, 1)
-    survival = np.cumprod(1 - counts[:, 1:].sum(axis=1) / at_risk, axis=1)
-    before = np.column_stack([np.ones(len(counts)), survival[:, :-1]])
-    return np.cumsum(before * counts[:, 1] / at_risk, axis=1)
+    survival = np.cumprod(1 - amounts[:, 1:].sum(axis=1) / at_risk, axis=1)
+    before = np.column_stack([np.ones(len(amounts)), survival[:, :-1]])
+    return np.cumsum(before * amounts[:, 1] / at_risk, axis=1)

@@ -51,6 +51,8 @@ class Cohorts:
         """Give the deals opened in each recent month, scaled to the mean of the latest ones."""
         start = pd.Period(day, "M")
         months = pd.period_range(end=start - 1, periods=COHORTS, freq="M")
+        # Before the first deal ever there was no company to open any.
+        months = months[months >= self.opened.index.min()] if len(self.opened) else months
         counts = self.opened.reindex(months, fill_value=0).to_numpy(float)
         return counts * counts[-RECENT:].mean() / counts.mean() if counts.any() else counts
 
@@ -62,11 +64,12 @@ class Cohorts:
 def cohorts(tables: Tables) -> Cohorts:
     """Count the deals opened by month, and sum what was won of them."""
     known = tables.opportunities.filter(lambda each: each.opened_at.notnull())
-    opened = known.group_by(opened=_month(known.opened_at)).aggregate(count=known.count())
-    opened = opened.to_pandas()
+    counts = known.group_by(opened=_month(known.opened_at)).aggregate(count=known.count())
+    opened = counts.to_pandas()
     won = deals.won(tables).filter(lambda each: each.closed_at.notnull())
-    # A deal of which nobody knows when it was opened was won all the same.
-    start = won.opened_at.fill_null(won.closed_at)
+    # A deal that was opened nobody knows when, or after it closed, was won all the same.
+    opened_at = won.opened_at.fill_null(won.closed_at)
+    start = (opened_at > won.closed_at).ifelse(won.closed_at, opened_at)
     sums = won.group_by(opened=_month(start), closed=_month(won.closed_at)).aggregate(
         amount=won.amount.fill_null(0.0).sum()
     )

@@ -11,7 +11,8 @@ from revops_kit.outlook.pipeline import Pipeline
 from revops_kit.outlook.tested import FEWEST
 from revops_kit.units import SHARE, number, plural
 
-RECENT = 6  # periods back in which a change, an outlier or a shift still matters
+RECENT = 12  # periods back in which an outlier or a shift still matters
+LATELY = 6  # months back in which a change is one that the past knows little of
 LARGEST = 5
 HEAVY = 0.3  # of what open deals are expected to bring
 APART = 0.15  # of the smaller one
@@ -22,7 +23,7 @@ def doubts(outlook: Outlook) -> pd.DataFrame:
     if outlook.missing_because:
         return empty(["doubt", "what"], outlook.missing_because)
     found = [*_little_past(outlook), *_unusual_past(outlook), *_changes(outlook)]
-    found += [*_apart(outlook), *_few_deals(outlook)]
+    found += [*_apart(outlook), *_guessed(outlook), *_few_deals(outlook)]
     return pd.DataFrame(found, columns=["doubt", "what"])
 
 
@@ -39,7 +40,7 @@ def _little_past(outlook: Outlook) -> Iterator[tuple[str, str]]:
 
 def _unusual_past(outlook: Outlook) -> Iterator[tuple[str, str]]:
     """Find outliers and shifts of level in the periods that weigh most."""
-    marked = outlook.past().tail(2 * RECENT)
+    marked = outlook.past().tail(RECENT)
     for kind, rows in marked[marked["mark"] != ""].groupby("mark"):
         yield kind, f"{', '.join(rows.period)}: not smoothed away"
 
@@ -49,7 +50,7 @@ def _changes(outlook: Outlook) -> Iterator[tuple[str, str]]:
     tables = outlook.ws.tables
     if not tables.has("changes", "started_on", "name"):
         return
-    first = outlook.ahead.periods[0].start - pd.DateOffset(months=RECENT)
+    first = outlook.ahead.periods[0].start - pd.DateOffset(months=LATELY)
     made = tables.changes.filter(tables.changes.started_on >= first.date()).order_by("started_on")
     for row in made.to_pandas().itertuples():
         yield "a change", f"{row.name} ({row.started_on:%Y-%m-%d}): the past knows little of it yet"
@@ -68,9 +69,21 @@ def _apart(outlook: Outlook) -> Iterator[tuple[str, str]]:
         )
 
 
+def _guessed(outlook: Outlook) -> Iterator[tuple[str, str]]:
+    """Count the open deals without an amount."""
+    if not _has_pipeline(outlook):
+        return
+    without = int(outlook.in_hand.waiting.is_guessed.sum())
+    if without:
+        yield (
+            "no amount",
+            f"{plural(without, 'open deal')} without one: taken to be worth what won deals came to",
+        )
+
+
 def _few_deals(outlook: Outlook) -> Iterator[tuple[str, str]]:
     """Say whether a few deals carry much of what is open."""
-    if not isinstance(outlook.in_hand, Pipeline) or outlook.in_hand.missing_because:
+    if not _has_pipeline(outlook):
         return
     expected = outlook.in_hand.deals(len(outlook.in_hand.waiting)).expected
     share = expected.head(LARGEST).sum() / expected.sum() if expected.sum() else 0.0
@@ -79,3 +92,7 @@ def _few_deals(outlook: Outlook) -> Iterator[tuple[str, str]]:
             "concentration",
             f"{SHARE.write(share)} of what open deals should bring hangs on {LARGEST} of them",
         )
+
+
+def _has_pipeline(outlook: Outlook) -> bool:
+    return isinstance(outlook.in_hand, Pipeline) and not outlook.in_hand.missing_because

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from revops_kit.errors import RequestError
 from revops_kit.outlook.chances import Chances, Landmarks, chances, landmarks
 from revops_kit.outlook.cohorts import Cohorts, cohorts
 from revops_kit.periods import Period, Periods, containing
@@ -33,6 +34,11 @@ class Scenario:
         Of the chance to win, of the amount of a deal, and of the number of deals opened.
     cycle
         Of the days that a win takes: -0.1 is a tenth faster.
+
+    Raises
+    ------
+    RequestError
+        When a change leaves nothing: -1 or less.
     """
 
     win_rate: float = 0.0
@@ -40,10 +46,21 @@ class Scenario:
     volume: float = 0.0
     cycle: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name, change in vars(self).items():
+            if not -1 < change < np.inf:
+                raise RequestError(
+                    f"A {name.replace('_', ' ')} changed by {change} leaves nothing of it. Write a "
+                    f"relative change above -1, such as 0.1 for a tenth more."
+                )
+
     def __str__(self) -> str:
-        changes = {name.replace("_", " "): change for name, change in vars(self).items() if change}
-        written = (f"{name} {SHARE.write_change(by)}" for name, by in changes.items())
-        return ", ".join(written) or "nothing changed"
+        changed = [
+            f"{name.replace('_', ' ')} {SHARE.write(abs(change))} {'up' if change > 0 else 'down'}"
+            for name, change in vars(self).items()
+            if change
+        ]
+        return ", ".join(changed) or "nothing changed"
 
 
 TODAY = Scenario()
@@ -64,8 +81,8 @@ class Horizon:
 
     @property
     def days(self) -> np.ndarray:
-        """Days from now to the end of each month."""
-        return np.array([(month.end - self.day).days for month in self.months])
+        """Days from now, which is 0, to the last day of each month."""
+        return np.array([(month.end - self.day).days - 1 for month in self.months])
 
     @property
     def left(self) -> float:

@@ -1,34 +1,34 @@
 """Everything that a notebook shows of what lies ahead."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from revops_kit import kpis
+from revops_kit.errors import RequestError
 from revops_kit.kpi import Kpi, Workspace
 from revops_kit.kpis.revenue import measure
 from revops_kit.noted import empty, noted
 from revops_kit.outlook.ahead import Ahead
 from revops_kit.outlook.blend import Blend, blend
-from revops_kit.outlook.drawing import TODAY, Scenario
 from revops_kit.outlook.pipeline import Pipeline, implied
 from revops_kit.outlook.recurring import Recurring, renewed
 from revops_kit.outlook.series import Series, carried_on
 from revops_kit.outlook.tested import Tested
 from revops_kit.periods import ONE_DAY, Kind, Period, containing, parse
 from revops_kit.result import Words
-from revops_kit.units import NARROW_SPACE, SHARE, plural
+from revops_kit.units import NARROW_SPACE, percent, plural
 
-LONGER: dict[Kind, Kind] = {"week": "month", "month": "quarter", "quarter": "year", "year": "year"}
-"""What a forecast is told for: the period that the ones forecast are added up to."""
+LONGER: dict[Kind, Kind] = {"week": "week", "month": "quarter", "quarter": "year", "year": "year"}
+"""What a forecast is told for: the period that the ones forecast are added up to. Weeks add up to
+no month."""
 
 PIPELINE_NOTES = (
     "The pipeline: each open deal's chance to be won by each month is that of earlier deals in the "
-    "same stage, as old and as large, followed from months' first days; lost deals compete, open "
-    "ones are censored.",
+    "same stage, as old and as large, followed from months' first days and weighed by amount; lost "
+    "deals compete, open ones are censored. Those without the day they were opened count as new.",
     "Deals not opened yet bring what those opened in the twelve months before did; as many are "
     "opened as in the last six months. Growth beyond that is left to the figure's own past.",
 )
@@ -36,13 +36,6 @@ RECURRING_NOTES = (
     "The subscriptions: new revenue comes, and what runs grows, shrinks and leaves, as in the "
     "twelve months before.",
 )
-LEVERS = {
-    "win_rate": ("a higher chance to win", 1.0),
-    "amount": ("larger deals", 1.0),
-    "volume": ("more new deals", 1.0),
-    "cycle": ("a shorter cycle", -0.5),
-}
-"""What a scenario may change: in words, and how far at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +51,6 @@ class Outlook:
     in_hand
         What the pipeline implies, of bookings; what subscriptions do, of recurring revenue. None of
         other figures, and where periods are no months.
-    scenario
-        What if.
     """
 
     ws: Workspace
@@ -67,7 +58,6 @@ class Outlook:
     kind: Kind
     series: Series
     in_hand: Pipeline | Recurring | None
-    scenario: Scenario
 
     @property
     def missing_because(self) -> str:
@@ -113,8 +103,13 @@ class Outlook:
 
     @property
     def next(self) -> Period:
-        """The quarter (of months; year of quarters) that ends next: what the headline tells."""
-        return containing(self.ahead.periods[0].start, LONGER[self.kind], self.ws.calendar)
+        """The quarter (of months; year of quarters) that ends next: what the headline tells.
+
+        The first period ahead where no quarter ends among them.
+        """
+        first = self.ahead.periods[0]
+        span = containing(first.start, LONGER[self.kind], self.ws.calendar)
+        return span if span.end <= self.ahead.periods[-1].end else first
 
     def headline(self) -> Words:
         """Tell what is expected of the quarter that ends next, and whether its target is likely."""
@@ -130,8 +125,7 @@ class Outlook:
         aim = self.target(span)
         if np.isnan(aim):
             return Words(f"{said}.")
-        chance = SHARE.write(self.ahead.chance(span, aim))
-        return Words(f"{said}; target {self.money(aim)}: {chance} likely.")
+        return Words(f"{said}; target {self.money(aim)}: {_likely(self.ahead.chance(span, aim))}.")
 
     def past(self) -> pd.DataFrame:
         """Give a row per whole period behind: `period`, `actual`, and its `mark`, if it has one."""
@@ -168,7 +162,7 @@ class Outlook:
         said = [] if self.series.missing_because else [self.series.made.verdict]
         for name, tested in self.tested.items():
             if not np.isnan(tested.coverage):
-                share, count = SHARE.write(tested.coverage), plural(tested.origins, "past forecast")
+                share, count = percent(tested.coverage), plural(tested.origins, "past forecast")
                 said.append(
                     f"Of what came, {share} lay within the 80{NARROW_SPACE}% of {name} ({count})."
                 )
@@ -222,24 +216,6 @@ class Outlook:
         columns = ["model", "mase", "smape", "wape", "coverage_80"]
         return noted(tried[columns].assign(role=used).sort_values("mase"), self.series.made.verdict)
 
-    def what_if(self) -> pd.DataFrame:
-        """Give the quarter that ends next as it is, and as the scenario has it.
-
-        The scenario runs through the pipeline, and moves the forecast to go by in proportion.
-        """
-        if not isinstance(self.in_hand, Pipeline) or self.missing_because:
-            return empty(["case", "mean"], "there is no pipeline for a scenario to run through")
-        moved = self.in_hand.moved_by(self.scenario)
-        changed = replace(self.ahead, draws=self.ahead.draws * moved)
-        aim = self.target(self.next)
-        found = []
-        for case, ahead in (("as it is", self.ahead), (str(self.scenario), changed)):
-            over = ahead.over(self.next)
-            low, high = np.percentile(over, [10, 90])
-            chance = np.nan if np.isnan(aim) else float((over >= aim).mean())
-            found.append((case, over.mean(), low, high, chance))
-        return pd.DataFrame(found, columns=["case", "mean", "low_80", "high_80", "chance"])
-
     def parts(self) -> pd.DataFrame:
         """Give a row per month: what of the forecast in hand comes from where."""
         if self.missing_because or self.in_hand is None or self.in_hand.missing_because:
@@ -253,35 +229,12 @@ class Outlook:
             return empty(["opportunity_id"], "no open deals stand behind it")
         return self.in_hand.deals(count)
 
-    def needed(self) -> pd.DataFrame:
-        """Say what would have to be true for the quarter that ends next to reach its target.
-
-        Returns
-        -------
-        DataFrame
-            A row per lever, each pulled alone: `lever` and `change` (relative: 0.1 is a tenth
-            more), missing where even doubling it, or halving the cycle, is not enough. Of no rows
-            where there is no target, or no pipeline.
-        """
-        aim = np.nan if self.missing_because else self.target(self.next)
-        if np.isnan(aim) or not isinstance(self.in_hand, Pipeline):
-            return empty(["lever", "change"], "it needs a target, and a pipeline to reach it by")
-        means = replace(self.ahead, draws=self.ahead.draws.mean(axis=0, keepdims=True))
-
-        def short(lever: str, change: float) -> float:
-            moved = self.in_hand.moved_by(Scenario(**{lever: change}))
-            return float(replace(means, draws=means.draws * moved).over(self.next)[0]) - aim
-
-        found = [
-            (words, _least(partial(short, lever), most)) for lever, (words, most) in LEVERS.items()
-        ]
-        return pd.DataFrame(found, columns=["lever", "change"])
-
     def target(self, span: Period) -> float:
-        """Sum the targets of a span; missing where none is set, or the figure has none."""
-        start, end = (pd.Timestamp(day) for day in (span.start, span.end))
-        months = self._targets[(self._targets.index >= start) & (self._targets.index < end)]
-        return float(months.sum()) if len(months) else np.nan
+        """Sum the targets of a span; missing unless each month of it has one."""
+        if span.kind == "week":
+            return np.nan
+        months = pd.date_range(span.start, span.end, freq="MS", inclusive="left")
+        return float(self._targets.reindex(months).sum(skipna=False))
 
     @cached_property
     def _targets(self) -> pd.Series:
@@ -289,7 +242,8 @@ class Outlook:
         tables = self.ws.tables
         if self.kpi.name != "bookings" or not tables.has("targets", "amount"):
             return pd.Series(dtype=float, index=pd.DatetimeIndex([]))
-        sums = tables.targets.group_by("month").aggregate(sum=tables.targets.amount.sum())
+        month = tables.targets.month.cast("date").truncate("M").cast("date")
+        sums = tables.targets.group_by(month=month).aggregate(sum=tables.targets.amount.sum())
         frame = sums.to_pandas().dropna()
         return frame.set_index(pd.to_datetime(frame.month))["sum"].astype(float)
 
@@ -303,7 +257,6 @@ def look(
     kpi: str = "bookings",
     period: str = "",
     length: int = 12,
-    scenario: Scenario = TODAY,
 ) -> Outlook:
     """Look ahead from the end of a period.
 
@@ -316,14 +269,16 @@ def look(
         weeks. Empty for the month of the last known day.
     length
         Periods ahead.
-    scenario
-        What if.
 
     Raises
     ------
     UnknownNameError
         When there is no such KPI.
+    RequestError
+        When there is nothing to look ahead by: no periods, or `all` of them.
     """
+    if length < 1:
+        raise RequestError(f"{length} periods ahead are none. Ask for 1 or more.")
     ws, kind = _seen_at_its_end(ws, period)
     figure = kpis.named(kpi)
     if figure.name == "revenue":
@@ -333,7 +288,7 @@ def look(
         in_hand = implied(ws, length)
     elif kind == "month" and figure.name == "mrr":
         in_hand = renewed(ws, length)
-    return Outlook(ws, figure, kind, carried_on(ws, figure, kind, length), in_hand, scenario)
+    return Outlook(ws, figure, kind, carried_on(ws, figure, kind, length), in_hand)
 
 
 def _seen_at_its_end(ws: Workspace, period: str) -> tuple[Workspace, Kind]:
@@ -341,18 +296,14 @@ def _seen_at_its_end(ws: Workspace, period: str) -> tuple[Workspace, Kind]:
     if not period or ws.tables.as_of is None:
         return ws, "month"
     span = parse(period, ws.calendar)
+    if span.kind == "all":
+        raise RequestError("Nothing comes after 'all'. Write 2026, 2026-Q3, 2026-09 or 2026-W36.")
     day = min(span.end - ONE_DAY, ws.tables.as_of)
     return replace(ws, tables=replace(ws.tables, as_of=day)), span.kind
 
 
-def _least(short: Callable[[float], float], most: float) -> float:
-    """Find the smallest change, from none to the most, by which nothing falls short."""
-    if short(0.0) >= 0:
-        return 0.0
-    if short(most) < 0:
-        return np.nan
-    low, high = 0.0, most
-    for _ in range(12):
-        middle = (low + high) / 2
-        low, high = (low, middle) if short(middle) >= 0 else (middle, high)
-    return high
+def _likely(chance: float) -> str:
+    """Write a chance in whole percent; what was never drawn, or always, is not called certain."""
+    if 0.01 <= chance < 0.995:
+        return f"{percent(chance)} likely"
+    return f"less than {percent(0.01)} likely" if chance < 0.5 else f"over {percent(0.99)} likely"

@@ -11,7 +11,7 @@ from revops_kit.drivers import within
 from revops_kit.kpi import Workspace
 from revops_kit.noted import lacking
 from revops_kit.outlook.ahead import Ahead
-from revops_kit.outlook.chances import standing
+from revops_kit.outlook.chances import ENOUGH, standing
 from revops_kit.outlook.drawing import Basis, History, Horizon, Scenario, history
 from revops_kit.outlook.tested import ORIGINS, Tested, compare, gathered
 from revops_kit.periods import add_months, containing, last
@@ -31,7 +31,8 @@ class Pipeline:
     ----------
     waiting
         The open deals, as they stand: `opportunity_id` and the rest of `opportunities`, with
-        `stage`, and the bands of `age` and `size`.
+        `stage`, the bands of `age` and `size`, and `is_guessed`, where their amount is. Those
+        opened nobody knows when are not among them.
     known, basis
         What became of earlier deals, and what is known of it on the day looked from.
     missing_because
@@ -54,11 +55,13 @@ class Pipeline:
         past = self.known.opened.won.sum()
         past.index = past.index.to_timestamp()
         expected = self.basis.expected(self.waiting)
-        drawn = self.basis.draw(self.waiting)
+        won = expected.won.to_numpy()
+        to_come = self.basis.draw(self.waiting) - won
         # Chance moves the mean of some thousand draws a little; what is expected is known.
-        drawn += expected.sum(axis=1).to_numpy() - drawn.mean(axis=0)
-        ahead = Ahead(self.basis.ahead.months, drawn, past)
-        return ahead.scaled(self.tested.scale, least=expected.won)
+        mean = to_come.mean(axis=0)
+        to_come *= (expected.sum(axis=1).to_numpy() - won) / np.where(mean > 0, mean, 1.0)
+        ahead = Ahead(self.basis.ahead.months, won + to_come, past)
+        return ahead.scaled(self.tested.scale, least=won)
 
     @cached_property
     def parts(self) -> pd.DataFrame:
@@ -109,14 +112,14 @@ def implied(ws: Workspace, length: int = 12) -> Pipeline:
         return Pipeline(None, None, pd.DataFrame(), missing)
     latest = containing(ws.tables.as_of, "month").label
     months = within(ws, last(LOOK_BACK, latest))
-    today = standing(ws.tables, deals.open_on(ws.tables, months.known_until, months)).to_pandas()
     known = history(ws.tables, months)
-    return Pipeline(
-        known,
-        known.known_on(months.known_until, length),
-        today.assign(amount=today.amount.astype(float).fillna(0.0)),
-        "",
-    )
+    if known.followed.decided < ENOUGH:
+        few = f"fewer than {ENOUGH} deals that were open when a month began are decided"
+        return Pipeline(None, None, pd.DataFrame(), few)
+    today = standing(ws.tables, deals.open_on(ws.tables, months.known_until, months))
+    # What is won of deals opened nobody knows when is counted with the new ones.
+    today = today.filter(today.opened_at.notnull()).to_pandas()
+    return Pipeline(known, known.known_on(months.known_until, length), today, "")
 
 
 def _tested(known: History, ahead: Horizon) -> Tested:

@@ -13,7 +13,7 @@ from revops_kit.noted import lacking
 from revops_kit.outlook.ahead import Ahead
 from revops_kit.outlook.drawing import DRAWS, SEED, Horizon, horizon
 from revops_kit.outlook.tested import ORIGINS, Tested, compare, gathered
-from revops_kit.periods import Periods, last, last_whole
+from revops_kit.periods import ONE_DAY, Periods, last, last_whole
 
 NEEDS = {"subscriptions": ("started_on", "mrr")}
 SIGNS = {"new": 1, "reactivation": 1, "expansion": 1, "contraction": -1, "churn": -1}
@@ -35,13 +35,16 @@ class Recurring:
     moves
         A row per month that is over (its first day): `start`, what each of `SIGNS` added or
         took, and `end`.
+    running
+        What runs now.
     horizon
-        The months ahead.
+        The months ahead; the first may have begun.
     missing_because
         Why nothing can be said; empty when it can.
     """
 
     moves: pd.DataFrame
+    running: float
     horizon: Horizon | None
     missing_because: str
 
@@ -49,7 +52,7 @@ class Recurring:
     def ahead(self) -> Ahead:
         """What lies ahead, with intervals as wide as past forecasts needed."""
         months = self.horizon.months
-        drawn = _drawn(self.moves, len(months))
+        drawn = _drawn(self.moves, self.running, len(months), self.horizon.left)
         return Ahead(months, drawn, self.moves.end, is_stock=True).scaled(self.tested.scale)
 
     @cached_property
@@ -58,7 +61,8 @@ class Recurring:
         compared = []
         for back in range(1, min(ORIGINS, len(self.moves) - RECENT) + 1):
             before, came = self.moves.iloc[:-back], self.moves.end.iloc[-back:]
-            drawn = _drawn(before, min(back, len(self.horizon.months)))
+            length = min(back, len(self.horizon.months))
+            drawn = _drawn(before, before.end.iloc[-1], length)
             actual = came.head(drawn.shape[1])
             compared.append(compare(actual.index[0], actual, drawn.mean(axis=0), drawn.std(axis=0)))
         return gathered(compared)
@@ -69,17 +73,17 @@ class Recurring:
         usual = self.moves.tail(RECENT)
         rates = usual[SHARES].sum() / usual.start.sum()
         fresh = usual[FRESH].mean()
-        found, running = [], self.moves.end.iloc[-1]
+        found, running, left = [], self.running, self.horizon.left
         for month in self.horizon.months:
-            moved = fresh.to_dict() | (rates * running).to_dict()
+            moved = (fresh * left).to_dict() | (rates * running * left).to_dict()
             end = running + sum(SIGNS[name] * amount for name, amount in moved.items())
             found.append({"period": month.label, "start": running, **moved, "end": end})
-            running = end
+            running, left = end, 1.0
         return pd.DataFrame(found)
 
 
 def renewed(ws: Workspace, length: int = 12) -> Recurring:
-    """Carry recurring revenue on from the last month that is over.
+    """Carry recurring revenue on from what runs now.
 
     What is new comes as in the year before; what runs grows, shrinks and leaves at the rates of the
     year before. Each month ahead is drawn from the months of that year.
@@ -97,10 +101,12 @@ def renewed(ws: Workspace, length: int = 12) -> Recurring:
     if not missing:
         latest = last_whole(ws.tables.as_of, "month")
         moves = _moves(ws, last(LOOK_BACK, latest.label))
+        now = ws.tables.as_of + ONE_DAY
+        running = recurring.mrr_on(ws.tables, now).mrr.sum().to_pandas()
         missing = "" if len(moves) >= FEWEST else f"fewer than {FEWEST} months are known"
     if missing:
-        return Recurring(pd.DataFrame(columns=["start", *SIGNS, "end"]), None, missing)
-    return Recurring(moves, horizon(latest.end, length), "")
+        return Recurring(pd.DataFrame(columns=["start", *SIGNS, "end"]), 0.0, None, missing)
+    return Recurring(moves, float(running or 0.0), horizon(now, length), "")
 
 
 def _moves(ws: Workspace, months: Periods) -> pd.DataFrame:
@@ -114,17 +120,25 @@ def _moves(ws: Workspace, months: Periods) -> pd.DataFrame:
     return moves[moves.start > 0]
 
 
-def _drawn(moves: pd.DataFrame, length: int) -> np.ndarray:
-    """Draw months ahead from the latest months: a row per draw, a column per month."""
+def _drawn(moves: pd.DataFrame, running: float, length: int, left: float = 1.0) -> np.ndarray:
+    """Draw months ahead from the latest months: a row per draw, a column per month.
+
+    What comes in the share of the first month that is `left` is less, and varies less.
+    """
     chance = np.random.default_rng(SEED)
     usual = moves.tail(RECENT)
     signs = pd.Series(SIGNS)
     growth = (usual[SHARES] @ signs[SHARES] / usual.start).to_numpy()
     fresh = usual[FRESH].sum(axis=1).to_numpy()
-    running = np.full(DRAWS, moves.end.iloc[-1])
+    running = np.full(DRAWS, running)
     drawn = np.empty((DRAWS, length))
     for month in range(length):
         picked = chance.integers(len(usual), size=DRAWS)
-        running = running * (1 + growth[picked]) + fresh[picked]
+        share = left if month == 0 else 1.0
+        rate, new = (
+            share * each.mean() + np.sqrt(share) * (each[picked] - each.mean())
+            for each in (growth, fresh)
+        )
+        running = running * (1 + rate) + new
         drawn[:, month] = running
     return drawn

@@ -45,7 +45,8 @@ def rivals(outlook: Outlook) -> pd.DataFrame:
         measured = accuracy(came, shared[way])
         found.append((way, measured["wape"], measured["bias"]))
     frame = pd.DataFrame(found, columns=columns).sort_values("wape", ignore_index=True)
-    return noted(frame, f"Over {plural(len(shared), 'month')} that all of them forecast.")
+    over = f"Over {plural(len(shared), 'month')} that all of them forecast"
+    return noted(frame, f"{over}; nearest was: {frame.forecast.iloc[0]}.")
 
 
 def _first_month(tested: pd.DataFrame) -> pd.DataFrame:

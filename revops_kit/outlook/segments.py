@@ -42,7 +42,8 @@ def segments(outlook: Outlook, by: str) -> pd.DataFrame:
     whole = outlook.ahead.over(span).mean()
     came = _came(wide.set_axis(starts[: len(wide)]), outlook)
     mean = came + expected * (whole - came.sum()) / expected.sum() if expected.any() else came
-    found = pd.DataFrame({by: wide.columns, "mean": mean, "share": mean / whole})
+    share = mean / whole if whole else np.nan
+    found = pd.DataFrame({by: wide.columns, "mean": mean, "share": share})
     found = found.sort_values("mean", ascending=False, ignore_index=True)
     found.loc[len(found)] = ["all", whole, 1.0]
     error = added.backtest.set_index("method")["segments"]

@@ -11,7 +11,7 @@ from revops_kit.kpi import Kpi, Workspace
 from revops_kit.outlook.ahead import LEVELS, Ahead
 from revops_kit.outlook.drawing import DRAWS, SEED
 from revops_kit.outlook.tested import Z80, Tested, compare, gathered
-from revops_kit.periods import Kind, Period, Periods, containing, last
+from revops_kit.periods import ONE_DAY, Kind, Period, Periods, containing, last
 from revops_kit.result import Result
 from revops_kit.stats.forecasting import Forecast, forecast
 
@@ -19,6 +19,8 @@ SEASONS: dict[Kind, int] = {"week": 52, "month": 12, "quarter": 4, "year": 1}
 LONGEST = {"week": 260, "month": 120, "quarter": 60, "year": 30}
 """How far back is looked."""
 FEWEST = 3
+RECENT = 12
+"""Past periods that tell how much of one has come by some day of it."""
 CLEARLY = 0.95
 """Of the error without working days, which counting them must undercut to be worth it."""
 
@@ -37,6 +39,8 @@ class Series:
         What `stats.forecasting.forecast` says of it.
     periods
         Those ahead; the first may have begun.
+    come
+        What share of the first has come as a rule by this day of it: 0 where it has not begun.
     missing_because
         Why nothing can be said; empty when it can.
     """
@@ -45,17 +49,28 @@ class Series:
     values: pd.Series
     made: Forecast | None
     periods: tuple[Period, ...]
+    come: float
     missing_because: str
 
     @cached_property
     def ahead(self) -> Ahead:
         """What lies ahead, drawn from the intervals."""
-        drawn = _drawn(self.made.frame, _going_on(self._earlier))
+        if str(self.made.model).startswith("zero-heavy"):
+            drawn = _resampled(self.values, self.made.frame["mean"])
+        else:
+            drawn = _drawn(self.made.frame, _going_on(self._earlier))
         is_stock = self.trend.kpi.is_stock(self.trend.tables)
-        if not is_stock:
-            so_far = self.trend.frame.value[self.trend.frame.is_partial].sum()
-            drawn[:, 0] = np.maximum(drawn[:, 0], so_far)
-        return Ahead(self.periods, drawn, self.values, is_stock)
+        begun = self.trend.frame.value[self.trend.frame.is_partial].fillna(0.0)
+        if begun.empty:
+            return Ahead(self.periods, drawn, self.values, is_stock)
+        so_far = float(begun.iloc[-1])
+        before = self.values.iloc[-1] if is_stock else 0.0
+        moved = _gone_on(drawn, before, so_far, self.come, keeps=is_stock)
+        ahead = Ahead(self.periods, moved, self.values, is_stock)
+        if (drawn < 0).any():
+            return ahead
+        least = 0.0 if is_stock else np.append(so_far, np.zeros(len(self.periods) - 1))
+        return ahead.scaled(1.0, least)
 
     @cached_property
     def tested(self) -> Tested:
@@ -95,8 +110,10 @@ def carried_on(ws: Workspace, kpi: Kpi, kind: Kind = "month", length: int = 12) 
     missing = kpi.unavailable(tables)
     if not missing and tables.as_of is None:
         missing = "no day is known to look from"
+    if not kpi.summary.is_sum:
+        missing = "only sums are forecast, such as bookings, mrr, payments or revenue"
     if missing:
-        return Series(kpi.over(ws, Periods("all")), pd.Series(dtype=float), None, (), missing)
+        return Series(kpi.over(ws, Periods("all")), pd.Series(dtype=float), None, (), 0.0, missing)
     trend = kpi.over(ws, last(LONGEST[kind], containing(tables.as_of, kind, ws.calendar).label))
     values = history(trend)
     periods = [containing(trend.periods.known_until, kind, ws.calendar)]
@@ -104,13 +121,37 @@ def carried_on(ws: Workspace, kpi: Kpi, kind: Kind = "month", length: int = 12) 
         periods.append(containing(periods[-1].end, kind, ws.calendar))
     if len(values) < FEWEST:
         fewest = f"fewer than {FEWEST} whole {kind}s are known"
-        return Series(trend, values, None, tuple(periods), fewest)
+        return Series(trend, values, None, tuple(periods), 0.0, fewest)
     made = _forecast(values, tuple(periods), kind)
     if kind == "month" and not kpi.is_stock(tables):
         by_day = _by_working_day(values, tuple(periods))
         if _error(by_day) < CLEARLY * _error(made):
             made = by_day
-    return Series(trend, values, made, tuple(periods), "")
+    return Series(trend, values, made, tuple(periods), _come(ws, trend, periods[0]), "")
+
+
+def _come(ws: Workspace, trend: Result, begun: Period) -> float:
+    """Say what share of a period has come by now: as of recent ones by the same part of them.
+
+    Of what stands at a moment, and where nothing came lately, it is the share of the days, which
+    counts as half a period beside as many as the recent ones are worth.
+    """
+    passed = (trend.periods.known_until - begun.start) / (begun.end - begun.start)
+    if not passed or trend.kpi.is_stock(ws.tables):
+        return passed
+    whole = trend.frame[~trend.frame.is_partial].tail(RECENT)
+    came = 0.0
+    for start in whole.start:
+        span = containing(start, begun.kind, ws.calendar)
+        day = span.start + passed * (span.end - span.start) - ONE_DAY
+        then = replace(ws, tables=replace(ws.tables, as_of=max(day, span.start)))
+        came += np.nan_to_num(trend.kpi(then, span.label).value)
+    total = whole.value.sum()
+    if total <= 0:
+        return passed
+    # A few large periods tell as little as few (Kish's effective number).
+    worth = total**2 / (whole.value**2).sum()
+    return (np.clip(came / total, 0.0, 1.0) * worth + passed / 2) / (worth + 0.5)
 
 
 def _forecast(values: pd.Series, ahead: tuple[Period, ...], kind: Kind) -> Forecast:
@@ -187,6 +228,31 @@ def _drawn(frame: pd.DataFrame, correlation: float) -> np.ndarray:
         [_between(luck[:, row], at, ends) for row, ends in enumerate(frame[names].to_numpy())]
     )
     return np.maximum(drawn, 0.0) if (frame.low_95 >= 0).all() else drawn
+
+
+def _resampled(values: pd.Series, mean: pd.Series) -> np.ndarray:
+    """Draw periods of which most bring nothing from what the past ones brought.
+
+    Lines between the ends of intervals would put a little of it into each.
+    """
+    chance = np.random.default_rng(SEED)
+    drawn = chance.choice(values.to_numpy(), (DRAWS, len(mean)))
+    return drawn * (mean.to_numpy() / values.mean())
+
+
+def _gone_on(
+    drawn: np.ndarray, before: float, so_far: float, come: float, keeps: bool
+) -> np.ndarray:
+    """Go on from what has come of the first period.
+
+    What has come replaces what was expected to come by now, and the rest varies less. A stock
+    keeps what it has more or less than expected, while the next period of a flow begins anew.
+    """
+    mean, moved = drawn[:, 0].mean(), drawn.copy()
+    moved[:, 0] = mean + np.sqrt(1 - come) * (drawn[:, 0] - mean)
+    surprise = so_far - (before + come * (mean - before))
+    moved[:, : None if keeps else 1] += surprise
+    return moved
 
 
 def _between(luck: np.ndarray, at: list[float], ends: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup, Tag
 
 from revops_kit.report.markup import element, hold_together, scrolling
 from revops_kit.report.sanitize import visible
-from revops_kit.units import MINUS, MISSING
+from revops_kit.units import MINUS, MISSING, number
 
 
 def figure(source: str, about: Mapping, section: str) -> Tag:
@@ -65,7 +65,7 @@ def _numbers(numbers: Mapping, title: str) -> Tag:
     unfolded.append(element("summary", "Numbers"))
     unfolded.summary.append(element("span", f" of {title}", "unseen"))
     if numbers["of"] > len(rows):
-        said = f"{len(rows)} of {numbers['of']:,} rows, evenly spaced."
+        said = f"{len(rows)} of {number(numbers['of'])} rows, evenly spaced."
         unfolded.append(element("p", said, "note"))
     unfolded.append(table)
     table.wrap(scrolling(f"Numbers of {title}"))

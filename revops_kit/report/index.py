@@ -23,7 +23,7 @@ def notices(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> li
     said = [f"Failed: {', '.join(failed)}."] if failed else []
     late = days_between(as_of, str(context.get("made_at") or "")[:10])
     if late > STALE_AFTER:
-        said.append(f"The data end {late:,} days before these reports were made.")
+        said.append(f"The data end {plural(late, 'day')} before these reports were made.")
     old = [f"{name} ({plural(days, 'day')})" for name, days in behind(tables, as_of).items()]
     if old:
         said.append(f"Stale, by how long before the last day known they end: {', '.join(old)}.")

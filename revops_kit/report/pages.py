@@ -5,6 +5,7 @@ import re
 from calendar import month_name
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import mistune
@@ -14,15 +15,19 @@ from nbconvert.exporters.templateexporter import TemplateExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 
+from revops_kit.periods import spoken
 from revops_kit.report import index
 from revops_kit.report.figures import figure, over_periods
 from revops_kit.report.markup import element, hold_together, scrolling, unbroken
 from revops_kit.report.sanitize import sanitize, text_of
 from revops_kit.sparkline import sparkline
+from revops_kit.units import number
 
 TEMPLATE = Path(__file__).parent / "template"
 DAY = re.compile(r"\d{4}-\d\d(-\d\d)?")
-NUMBER = re.compile(r"[$€£¥₹+−–-]*\s?\d[\d,.\s]*(%|pp|k|M|bn|days?|a day)?|[–-]|nan|NaN|")
+NUMBER = re.compile(
+    r"[$€£¥₹+−–-]*\s?\d[\d,.’\s]*(%|pp|k|M|bn|days?|a day)?\s?[$€£¥₹]?|[–-]|nan|NaN|"
+)
 PICTURES = ("image/png", "image/jpeg")
 # `<Axes: title=…>` is for programmers.
 REPR = re.compile(r"<.*>|\[<.*>\]", re.S)
@@ -116,34 +121,35 @@ def write_index(entries: Mapping[str, Mapping], context: Mapping[str, object]) -
 
 
 def _fill(template: str, notebook: NotebookNode, **resources: object) -> str:
+    return _exporter(template).from_notebook_node(notebook, resources=resources)[0]
+
+
+@cache
+def _exporter(template: str) -> TemplateExporter:
+    """Make an exporter once, for reading a template takes longer than filling it."""
     exporter = TemplateExporter(template_paths=[str(TEMPLATE)], template_file=template)
     exporter.environment.autoescape = True
     exporter.environment.filters |= {
         "duration": _duration,
+        "number": number,
         "period": _period,
         "day": _day,
         "sparkline": sparkline,
         "unbroken": unbroken,
     }
-    return exporter.from_notebook_node(notebook, resources=resources)[0]
+    return exporter
 
 
 def _period(label: str) -> str:
-    """Write a period as people say it; what is none stays as it is.
+    """Write a period as a heading; what is none stays as it is.
 
     Examples
     --------
-    >>> _period("2026-09"), _period("2026-Q3"), _period("2026-W36"), _period("weekly")
-    ('September 2026', 'Q3 2026', 'Week 36 of 2026', 'weekly')
+    >>> _period("2026-09"), _period("2026-W36"), _period("all"), _period("weekly")
+    ('September 2026', 'Week 36 of 2026', 'All time', 'weekly')
     """
-    match re.findall(r"^(\d{4})-([QW]?)(\d{1,2})$", label):
-        case [(year, "Q", quarter)]:
-            return f"Q{quarter} {year}"
-        case [(year, "W", week)]:
-            return f"Week {int(week)} of {year}"
-        case [(year, "", month)] if 1 <= int(month) <= 12:
-            return f"{month_name[int(month)]} {year}"
-    return "All time" if label == "all" else label
+    words = spoken(label)
+    return label if words == label else words[0].upper() + words[1:]
 
 
 def _day(written: str) -> str:
@@ -249,8 +255,8 @@ def _last_heading(body: list[Tag]) -> str:
 def _anchor(body: list[Tag]) -> Iterator[Heading]:
     """Give the headings of the body an id each, in order."""
     headings = (heading for part in body for heading in part.find_all(["h2", "h3"]))
-    for number, heading in enumerate(headings, start=1):
+    for place, heading in enumerate(headings, start=1):
         text = " ".join(heading.get_text().split())
         slug = re.sub(r"\W+", "-", text.casefold()).strip("-")
-        heading["id"] = f"{number}-{slug}"[:60]
+        heading["id"] = f"{place}-{slug}"[:60]
         yield Heading(int(heading.name[1]), heading["id"], text)

@@ -54,7 +54,7 @@ class Parent:
     """
 
     def __init__(self, modules: Iterable[str], workdir: Path) -> None:
-        self.is_lost = False
+        self.is_lost = self._has_forked = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = "from revops_kit.report.forking import main; main()"
         with theirs:
@@ -90,10 +90,14 @@ class Parent:
             ours.close()
             self.is_lost = True
             raise NotWarm(self._reason())
+        self._has_forked = True
         return Forked(NUMBER.unpack(answer)[0], ours)
 
     def close(self) -> None:
         """End the parent, and every kernel that it has forked."""
+        # It hears of its end only once all is imported, and without kernels need not hear of it.
+        if not self._has_forked:
+            self.process.kill()
         # Not `close`: another thread may be sending.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

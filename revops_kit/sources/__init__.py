@@ -23,6 +23,7 @@ from revops_kit.contracts import TableContract
 from revops_kit.errors import SourceError
 from revops_kit.sources.health import Health, Problem
 from revops_kit.sources.spec import House, TableSpec
+from revops_kit.units import locale
 
 __all__ = ["Health", "House", "Problem", "Source", "TableSpec", "open_source"]
 
@@ -148,6 +149,7 @@ def _key(table: TableContract, spec: TableSpec, house: House) -> str:
         house.timezone,
         house.currency,
         str(sorted(house.rates.items())),
+        locale(),  # of the sentences in its health
     ]
     digest.update("\0".join([_code(), *said]).encode())
     for file in [spec.file, *(lookup.file for lookup in spec.lookups.values())]:

@@ -30,7 +30,7 @@ from revops_kit.sources.values import (
     plain,
     spread,
 )
-from revops_kit.units import plural
+from revops_kit.units import number, plural
 
 # Languages whose names of months and weekdays are known. No word means two months among them.
 LANGUAGES = (
@@ -192,8 +192,9 @@ def _told_of_midnights(moments: pd.Series, zone: ZoneInfo) -> list[str]:
     if not are_midnights or local.dt.date.eq(utc.dt.date).all():
         return []
     return [
-        f"all {len(utc):,} different moments are midnights in UTC, which is the day before in "
-        f"{zone.key}: if days are meant, say so with a `format` that ends in a plain Z, or a query"
+        f"all {number(len(utc))} different moments are midnights in UTC, which is the day before "
+        f"in {zone.key}: if days are meant, say so with a `format` that ends in a plain Z, or a "
+        f"query"
     ]
 
 
@@ -341,8 +342,8 @@ def _names() -> tuple[Mapping[str, int], frozenset[str]]:
         locale = Locale.parse(language)
         for use in ("format", "stand-alone"):
             for width in ("wide", "abbreviated"):
-                for number, name in locale.months[use][width].items():
-                    months[plain(name).casefold().rstrip(".")] = number
+                for place, name in locale.months[use][width].items():
+                    months[plain(name).casefold().rstrip(".")] = place
                 names = locale.days[use][width].values()
                 weekdays.update(plain(name).casefold().rstrip(".") for name in names)
     return months, frozenset(weekdays)
@@ -354,13 +355,13 @@ def _settle_numbers(parsed: dict[int, Any], rows: np.ndarray) -> list[str]:
     counted = {row: _UNIX_UNITS.get(len(str(int(each)))) for row, each in numbers.items()}
     serials = [row for row in numbers if not counted[row]]
     are_serials = all(20_000 <= numbers[row] <= 80_000 for row in serials)
-    for row, number in numbers.items():
+    for row, counting in numbers.items():
         if unit := counted[row]:
-            moment = _UNIX_BEGINS + dt.timedelta(microseconds=round(number / unit * 1e6))
+            moment = _UNIX_BEGINS + dt.timedelta(microseconds=round(counting / unit * 1e6))
             parsed[row] = moment
         elif are_serials:
             # To the second, for Excel's fractions of a day are rounded.
-            seconds = round(number * 86_400)
+            seconds = round(counting * 86_400)
             parsed[row] = _EXCEL_BEGINS + dt.timedelta(seconds=seconds)
         else:
             parsed[row] = Refused("is a plain number, not a date")
@@ -415,7 +416,8 @@ def _day_comes_first(
     if day_first and month_first:
         raise ContractError(
             f"{plural(day_first, 'date')} can only have the day first and "
-            f"{plural(month_first, 'date')} only the month; {either:,} could be either. {cure}"
+            f"{plural(month_first, 'date')} only the month; {number(either)} could be either. "
+            f"{cure}"
         )
     if either and not day_first and not month_first:
         begins = [{day.day for day in written.values()}, {day.month for day in written.values()}]

@@ -10,6 +10,7 @@ import re
 from functools import cache
 
 from revops_kit.errors import SourceError, did_you_mean
+from revops_kit.units import number
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -112,7 +113,7 @@ def _as_told(data: bytes, name: str, encoding: str, marked: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SourceError(
-            f"{name} is not {encoding}: line {line:,} does not fit. Say its encoding = …, "
+            f"{name} is not {encoding}: line {number(line)} does not fit. Say its encoding = …, "
             f"or leave it out to have it found."
         ) from None
 

@@ -22,7 +22,7 @@ from revops_kit.errors import SourceError, did_you_mean
 from revops_kit.sources import delimited, sheets
 from revops_kit.sources.encoding import decode
 from revops_kit.sources.layout import RawTable, Reject
-from revops_kit.units import plural
+from revops_kit.units import number, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -253,7 +253,7 @@ def _json_array(text: str, name: str) -> tuple[list[tuple[int, dict]], list[Reje
         try:
             value, place = decoder.raw_decode(text, place)
         except ValueError:
-            raise SourceError(f"{name} is not valid JSON: look at line {line:,}.") from None
+            raise SourceError(f"{name} is not valid JSON: look at line {number(line)}.") from None
         if isinstance(value, dict):
             pairs.append((line, value))
         else:

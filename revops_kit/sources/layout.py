@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from revops_kit.units import plural
+from revops_kit.units import number, plural
 
 SEARCHED_ROWS = 50  # for the header
 LINES_SHOWN = 5
@@ -140,7 +140,7 @@ def tabulate(
     """
     notes = []
     if outline.above:
-        notes.append(f"header on line {outline.header_line:,}")
+        notes.append(f"header on line {number(outline.header_line)}")
         notes.append(_left_out("line", outline.above, " above it"))
     columns = [_trimmed(column) for column in columns]
     names = [cell.strip() for cell in outline.header[: named_width(outline.header)]]
@@ -189,7 +189,7 @@ def _trimmed(column: pa.Array) -> pa.Array:
 
 def _left_out(what: str, lines: Sequence[int], where: str = "") -> str:
     """Say what was left out, and on which lines."""
-    shown = ", ".join(f"{line:,}" for line in lines[:LINES_SHOWN])
+    shown = ", ".join(number(line) for line in lines[:LINES_SHOWN])
     more = ", …" if len(lines) > LINES_SHOWN else ""
     noun = "line" if len(lines) == 1 else "lines"
     return f"{plural(len(lines), what)}{where} left out ({noun} {shown}{more})"

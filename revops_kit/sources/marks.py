@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from revops_kit.errors import ContractError
-from revops_kit.units import plural
+from revops_kit.units import number, plural
 
 AMBIGUOUS = 'could be a thousand or a decimal: say decimal = "." or ","'
 
@@ -101,9 +101,10 @@ def settle(
     if ambiguous and not mark:
         count = int(rows[ambiguous].sum())
         if not points and not commas:
+            first = np.isin(codes, ambiguous).argmax() + 1
             raise ContractError(
                 f"{plural(count, 'value')} with one mark and three digits after it (the first in "
-                f"data row {np.isin(codes, ambiguous).argmax() + 1:,}) could be a thousand or a "
+                f"data row {number(first)}) could be a thousand or a "
                 f'decimal, and no other value settles it. Say decimal = "." or decimal = "," for '
                 f"the table."
             )

@@ -18,7 +18,7 @@ from python_calamine import (
 
 from revops_kit.errors import SourceError, did_you_mean
 from revops_kit.sources.layout import RawTable, arrange
-from revops_kit.units import plural
+from revops_kit.units import number, plural
 
 # Excel keeps 15 digits of a number; an id of more has lost the rest before it gets here.
 EXACT = 10**15
@@ -143,10 +143,10 @@ def _errors(data: bytes) -> dict[str, list[tuple[int, int, str]]]:
 
 def _column(letters: str) -> int:
     """Count the columns to the one of these letters: A is 1, AA is 27."""
-    number = 0
+    place = 0
     for letter in letters:
-        number = 26 * number + ord(letter) - ord("A") + 1
-    return number
+        place = 26 * place + ord(letter) - ord("A") + 1
+    return place
 
 
 def _is_filled(cell: object) -> bool:
@@ -186,5 +186,5 @@ def _rounded(rows: list[list], lines: list[int]) -> list[str]:
         return []
     return [
         f"{plural(len(long), 'row')} with a number of more than 15 digits, which the spreadsheet "
-        f"has rounded (the first in row {long[0]:,}): keep ids as text"
+        f"has rounded (the first in row {number(long[0])}): keep ids as text"
     ]

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from revops_kit.errors import StatisticsError
+from revops_kit.units import number
 
 
 def floats(*numbers: ArrayLike) -> tuple[np.ndarray, ...]:
@@ -32,6 +33,5 @@ def refuse(wrong: np.ndarray, because: str) -> None:
     revops_kit.errors.StatisticsError: No estimate: counts are 0 or more; not so in 1 of 2.
     """
     if np.any(wrong):
-        raise StatisticsError(
-            f"No estimate: {because}; not so in {np.sum(wrong):,} of {np.size(wrong):,}."
-        )
+        some, every = number(np.sum(wrong)), number(np.size(wrong))
+        raise StatisticsError(f"No estimate: {because}; not so in {some} of {every}.")

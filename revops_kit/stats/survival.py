@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from revops_kit.errors import StatisticsError, UnknownNameError
 from revops_kit.stats.arrays import plain, refuse
+from revops_kit.units import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -487,5 +488,5 @@ def _numbers(values: ArrayLike, lengths: np.ndarray, what: str) -> np.ndarray:
 def _refuse_uneven(column: np.ndarray, lengths: np.ndarray, what: str) -> None:
     if column.shape != lengths.shape:
         raise StatisticsError(
-            f"No estimate: `{what}` has {len(column):,} rows, `days` {len(lengths):,}."
+            f"No estimate: `{what}` has {number(len(column))} rows, `days` {number(len(lengths))}."
         )

@@ -4,13 +4,16 @@ import csv
 import io
 import subprocess
 import sys
+from email import message_from_bytes, policy
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from revops_kit import kpis
 from revops_kit.errors import PeriodError
 
-COMMANDS = ("demo", "check", "list", "kpi", "report", "snapshot")
+COMMANDS = ("demo", "check", "list", "kpi", "report", "snapshot", "mail")
 TOML = """
 [company]
 name = "Northwind Analytics"
@@ -61,7 +64,7 @@ def test_help_of_every_command_shows_how(company, revops, command):
 
 
 def test_commands_of_later_issues_are_absent(company, revops):
-    for command in ("init", "mail", "schedule", "lab"):
+    for command in ("init", "schedule", "lab"):
         assert revops(company, command).code == 2
 
 
@@ -269,3 +272,68 @@ def test_reader_of_a_pipe_may_leave_early(company):
         running.wait(timeout=120)
     assert "Traceback" not in told
     assert "Exception ignored" not in told
+
+
+# --- locale ------------------------------------------------------------------------------------
+
+
+def test_people_read_numbers_in_the_companys_locale_and_programs_plain_ones(tmp_path, revops):
+    file = (
+        '[company]\ncurrency = "EUR"\nlocale = "de_DE"\n[tables.opportunities]\nfile = "deals.csv"'
+    )
+    tmp_path.joinpath("revops.toml").write_text(file, "utf-8")
+    deals = [f"{key},won,2026-07-01,2026-09-30,1000.5" for key in range(1_500)]
+    again = [f"{key},lost,2026-07-01,2026-09-30,1" for key in range(1_200)]
+    columns = "opportunity_id,outcome,opened_at,closed_at,amount"
+    tmp_path.joinpath("deals.csv").write_text("\n".join([columns, *deals, *again]), "utf-8")
+    asked = ("kpi", "bookings", "--period", "2026-09", "--format")
+    told = revops(tmp_path, *asked, "table").out
+    assert "1,50\u202fM\xa0€" in told
+    assert "1.500" in told
+    assert "1.200 rows of opportunities set aside" in told
+    plain = revops(tmp_path, *asked, "json").json
+    assert (plain["rows"][0]["value"], plain["rows"][0]["n"]) == (1_500_750, 1_500)
+    assert any("1,200 rows of opportunities set aside" in note for note in plain["notes"])
+    assert revops(tmp_path, *asked, "csv").out.splitlines()[1].startswith("2026-09,1500750.0,")
+    shown = revops(tmp_path, "check").out
+    assert "1.199 more rows" in shown
+    assert "1,199 more rows" not in shown
+    [problem] = revops(tmp_path, "check", "--format", "json").json["tables"]["opportunities"][
+        "problems"
+    ]
+    assert "1,199 more rows" in problem["message"]
+
+
+# --- mail -------------------------------------------------------------------------------------
+
+WEEKLY = """
+[reports.weekly]
+notebooks = ["win_rate"]
+period = "2026-08"
+to = ["ann@example.com"]
+"""
+
+
+def test_mail_that_is_not_sent_is_written_to_look_at(company, revops, tmp_path):
+    for file in company.iterdir():
+        if file.is_file():
+            tmp_path.joinpath(file.name).write_bytes(file.read_bytes())
+    tmp_path.joinpath("revops.toml").write_text(TOML + WEEKLY, "utf-8")
+    tmp_path.joinpath("notebooks").mkdir()
+    cells = [("parameters", 'period = "2026-08"  # when'), ("headline", "'Two of two won.'")]
+    notebook = new_notebook(
+        cells=[new_code_cell(source, metadata={"tags": [tag]}) for tag, source in cells]
+    )
+    nbformat.write(notebook, tmp_path / "notebooks" / "win_rate.ipynb")
+    said = revops(tmp_path, "mail", "weekly", "--as-of", "2026-09-17", "--dry-run")
+    assert said.code == 0, said.err
+    assert said.out.splitlines() == [str(tmp_path / "reports" / "weekly.eml")]
+    assert "Not sent, but written: 1 mail." in said.err
+    mail = message_from_bytes(
+        tmp_path.joinpath("reports", "weekly.eml").read_bytes(), policy=policy.default
+    )
+    assert mail["Subject"].startswith("[Northwind Analytics] August 2026: win rate 100.0")
+    assert "Two of two won." in mail.get_body(("plain",)).get_content()
+    refused = revops(tmp_path, "mail", "weekly")
+    assert (refused.code, refused.out) == (2, "")
+    assert "no [mail] with url and from" in refused.err

@@ -24,8 +24,10 @@ def running(*rows):
     }
 
 
-def lost(rows, period="2026-09", **policies):
-    return churn(workspace(running(*rows)), period, **policies).value
+def lost(rows, *policies):
+    """The share lost in September by each policy."""
+    ws = workspace(running(*rows))
+    return [churn(ws, "2026-09", churn=policy).value for policy in policies]
 
 
 # DEFINITIONS.md, known answers: 100 customers at the start, 12 left, of whom 1 came back in the
@@ -37,12 +39,16 @@ JOINED_AND_LEFT = [("visits", "2026-09-02", "2026-09-25")]
 KNOWN = [*STAYED, *LEFT, *RETURNED, *JOINED_AND_LEFT]
 
 
-@pytest.mark.parametrize(
-    ("policy", "share"),
-    [*zip(POLICIES, (10 / 100, 12 / 101, 11 / 100, 12 / 100), strict=True)],
-)
-def test_known_answer_by_each_rule(policy, share):
-    assert lost(KNOWN, churn=policy) == pytest.approx(share)
+def test_known_answer_by_each_rule():
+    found = dict(zip(POLICIES, lost(KNOWN, *POLICIES), strict=True))
+    assert found == pytest.approx(
+        {
+            "chartmogul": 10 / 100,
+            "stripe": 12 / 101,
+            "profitwell": 11 / 100,
+            "baremetrics": 12 / 100,
+        }
+    )
 
 
 def test_active_is_who_pays_at_the_moment_a_period_starts_or_ends():
@@ -64,27 +70,28 @@ def test_active_is_who_pays_at_the_moment_a_period_starts_or_ends():
 
 def test_cancelling_one_of_several_subscriptions_is_no_churn():
     rows = [("A", "2026-01-01", "2026-09-10"), ("A", "2026-01-01", None)]
-    assert {lost(rows, churn=policy) for policy in POLICIES} == {0}
+    assert lost(rows, *POLICIES) == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("next_day", ["2026-09-10", "2026-09-11"])
 def test_upgrade_is_no_churn_on_the_same_day_or_the_next(next_day):
     rows = [("A", "2026-01-01", "2026-09-10"), ("A", next_day, None, 300.0)]
-    assert {lost(rows, churn=policy) for policy in POLICIES} == {0}
+    assert lost(rows, *POLICIES) == [0, 0, 0, 0]
 
 
 def test_pause_of_a_day_is_churn_for_all_but_chartmogul():
     rows = [("A", "2026-01-01", "2026-09-10"), ("A", "2026-09-12", None)]
-    assert [lost(rows, churn=policy) for policy in POLICIES] == [0, 1, 1, 1]
+    assert lost(rows, *POLICIES) == [0, 1, 1, 1]
 
 
 def test_free_plans_are_no_customers():
     rows = [("A", "2026-01-01", None), ("B", "2026-01-01", "2026-09-10", 0.0)]
-    assert lost(rows) == 0
+    assert lost(rows, "chartmogul") == [0]
 
 
 def test_downgrade_to_a_free_plan_is_churn():
-    assert lost([("A", "2026-01-01", "2026-09-10"), ("A", "2026-09-10", None, 0.0)]) == 1
+    rows = [("A", "2026-01-01", "2026-09-10"), ("A", "2026-09-10", None, 0.0)]
+    assert lost(rows, "chartmogul") == [1]
 
 
 def test_customer_is_the_account_else_the_record_or_each_subscription_by_policy():
@@ -122,7 +129,7 @@ spells = st.tuples(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(spells, min_size=1, max_size=12))
 def test_movements_are_what_the_definition_says_and_close_for_every_customer(rows):
     """Start + new + expansion + reactivation − contraction − churn = end, by hand."""

@@ -69,4 +69,4 @@ def test_842_of_8000_leads_are_10_and_a_half_percent():
                    for key in range(8000)])  # fmt: skip
     found = conversion_rate(workspace({"leads": made}), "2018-03")
     assert found.value == pytest.approx(0.10525)
-    assert found.headline().startswith("Conversion rate in 2018-03: 10.5\u202f%")
+    assert found.headline().startswith("Conversion rate in March 2018: 10.5\u202f%")

@@ -233,7 +233,7 @@ def test_killed_at_any_moment(place, serve, children):
     post, chance = serve(), random.Random(47)
     post.pause = 0.01
     kills = 0
-    for _ in range(15):
+    for _ in range(8):
         number = children.start(place, post.url, READERS)
         time.sleep(chance.uniform(0.02, 0.3))
         os.kill(number, signal.SIGKILL)

@@ -12,8 +12,8 @@ from revops_kit.periods import parse
 MONTHS = tuple(parse(f"2026-1{number}") for number in range(3))
 
 
-def forecast(mean, spread=0.0):
-    draws = np.random.default_rng(1).normal(mean, spread, size=(4000, 3))
+def forecast(mean, spread=0.0, seed=1):
+    draws = np.random.default_rng(seed).normal(mean, spread, size=(4000, 3))
     return Ahead(MONTHS, draws, pd.Series(dtype=float, index=pd.DatetimeIndex([])))
 
 
@@ -54,8 +54,9 @@ def test_forecasts_tried_too_little_weigh_alike(past):
 
 
 def test_intervals_are_not_narrowed_by_blending():
-    """Two equally good forecasts of one spread: the blend's sums are spread as theirs."""
-    first, second = forecast(100, 10), forecast(100, 10)
+    """Two equally good forecasts of one spread: months and sums of the blend are as wide."""
+    first, second = forecast(100, 10, seed=1), forecast(100, 10, seed=2)
     made = blend(first, second, (off_by(5, 5, 5), off_by(5, 5, 5)))
+    assert made.ahead.draws.std(axis=0) == pytest.approx([10] * 3, rel=0.02)
     quarter = parse("2026-Q4")
     assert made.ahead.over(quarter).std() == pytest.approx(first.over(quarter).std(), rel=0.01)

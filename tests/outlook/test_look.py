@@ -1,13 +1,15 @@
 """What a notebook shows of what lies ahead: words, targets, scenarios, and nothing to go by."""
 
 import datetime as dt
+import re
 
 import numpy as np
 import pytest
 
 from revops_kit import samples
-from revops_kit.errors import UnknownNameError
-from revops_kit.outlook import Scenario, look
+from revops_kit.errors import RequestError, UnknownNameError
+from revops_kit.outlook import Scenario, levers, look
+from revops_kit.periods import parse
 
 AS_OF = dt.date(2026, 9, 30)
 
@@ -50,14 +52,14 @@ def company(target=None, count=36):
 
 @pytest.fixture(scope="module")
 def outlook():
-    return look(company(target=1320.0), "bookings", "2026-09", scenario=Scenario(win_rate=0.1))
+    return look(company(target=1320.0), "bookings", "2026-09")
 
 
 def test_headline_tells_figure_interval_and_chance(outlook):
     said = str(outlook.headline())
     assert said.startswith("Bookings: $1,200 expected in Q4 2026, 80\u202f% between $")
     assert "; target $1,320: " in said
-    assert said.endswith("likely.")
+    assert re.search(r"target \$1,320: (less than )?\d+\u202f% likely\.$", said)
 
 
 def test_blend_lies_between_its_parts(outlook):
@@ -75,7 +77,7 @@ def test_chance_of_a_target_is_the_share_of_draws(outlook):
 
 def test_what_is_needed_is_enough(outlook):
     """From 1,200 in the quarter to 1,320: a tenth more chance, a tenth larger deals."""
-    needed = outlook.needed().set_index("lever").change
+    needed = levers.needed(outlook).set_index("lever").change
     assert needed["a higher chance to win"] == pytest.approx(0.1, abs=0.02)
     assert needed["larger deals"] == pytest.approx(0.1, abs=0.02)
     # Deals open now are 400 of it, whatever is opened from now on.
@@ -83,18 +85,18 @@ def test_what_is_needed_is_enough(outlook):
 
 
 def test_targets_out_of_reach_are_said_to_be():
-    needed = look(company(target=1e6), "bookings", "2026-09").needed()
+    needed = levers.needed(look(company(target=1e6, count=16), "bookings", "2026-09"))
     assert needed.change.isna().all()
-    easy = look(company(target=30.0), "bookings", "2026-09").needed()
+    easy = levers.needed(look(company(target=30.0, count=16), "bookings", "2026-09"))
     assert easy.change.tolist() == [0] * 4
 
 
 def test_a_scenario_moves_the_forecast_in_proportion(outlook):
-    cases = outlook.what_if().set_index("case")
+    cases = levers.what_if(outlook, Scenario(win_rate=0.1)).set_index("case")
     changed = cases.drop("as it is").iloc[0]
     assert changed["mean"] == pytest.approx(1.1 * cases["mean"]["as it is"])
     assert changed.chance > cases.chance["as it is"]
-    assert changed.name.startswith("win rate +10")
+    assert changed.name == "win rate 10.0\u202f% up"
 
 
 def test_past_is_what_came(outlook):
@@ -142,10 +144,32 @@ def test_recurring_revenue_stands_at_a_quarters_end():
 def test_without_data_every_part_is_a_sentence(kpi):
     seen = look(samples.workspace({}, as_of=AS_OF), kpi, "2026-09")
     assert "not available: needs" in str(seen.headline())
-    for frame in (seen.frame(), seen.chances(), seen.models(), seen.what_if(), seen.needed()):
+    scenarios = levers.what_if(seen, Scenario()), levers.needed(seen)
+    for frame in (seen.frame(), seen.chances(), seen.models(), *scenarios):
         assert frame.empty
         assert frame.attrs["note"]
     assert seen.past().empty
+
+
+def test_a_horizon_shorter_than_the_quarter_tells_of_the_month():
+    """October alone is no fourth quarter, and has a target of its own."""
+    seen = look(company(target=1320.0, count=16), "bookings", "2026-09", length=1)
+    assert "expected in October 2026" in str(seen.headline())
+    assert "target $440:" in str(seen.headline())
+    assert seen.chances().empty
+
+
+def test_targets_count_only_where_every_month_has_one(outlook):
+    calendar = outlook.ws.calendar
+    assert outlook.target(parse("2026-Q4", calendar)) == 1320
+    assert np.isnan(outlook.target(parse("2026", calendar)))  # nine months have none
+    assert np.isnan(outlook.target(parse("2026-W40", calendar)))  # the 1st lies in it
+
+
+@pytest.mark.parametrize(("period", "length"), [("all", 3), ("2026-09", 0)])
+def test_nothing_to_look_ahead_by_is_refused(period, length):
+    with pytest.raises(RequestError):
+        look(company(count=1), "bookings", period, length)
 
 
 def test_unknown_kpis_are_named():

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from revops_kit import samples
+from revops_kit.errors import RequestError
+from revops_kit.outlook.ahead import Ahead
 from revops_kit.outlook.chances import chances
 from revops_kit.outlook.drawing import Scenario, horizon
 from revops_kit.outlook.pipeline import implied
@@ -54,7 +56,7 @@ def pipeline():
 
 # --- open deals ---------------------------------------------------------------------------------
 def test_open_deals_bring_what_their_like_brought(pipeline):
-    """Ten are open, 20 days old: four in ten of those have been won within 15 or 16 days."""
+    """Ten are open, 20 days old: four in ten of those have been won 14 or 15 days later."""
     assert len(pipeline.waiting) == 10
     # Of September's ten, nobody knows yet: 23 months of ten teach that 40 % are won in October.
     assert pipeline.parts.open_deals.tolist() == pytest.approx([400, 0, 0, 0])
@@ -91,6 +93,68 @@ def test_stages_tell_deals_apart():
     seen = implied(company(rows, stage_changes=changes), length=2)
     assert sorted(seen.deals().chance.round(9)) == [0.0] * 6 + [1.0] * 4
     assert seen.parts.open_deals[0] == pytest.approx(400)
+
+
+def test_what_closes_on_the_first_of_a_month_is_that_months():
+    """Decided 31 days after a month began: from October 1 that is November 1, not October."""
+    rows = []
+    for first in pd.date_range("2024-10-01", "2026-10-01", freq="MS"):
+        closed = (first + pd.Timedelta(days=31)).date()
+        for number in range(10):
+            outcome = "won" if number < 4 else "lost"
+            rows.append(
+                {
+                    "opportunity_id": f"{first.date()}-{number}",
+                    "opened_at": str((first - pd.Timedelta(days=20)).date()),
+                    "closed_at": str(closed) if closed <= AS_OF else None,
+                    "outcome": outcome if closed <= AS_OF else "open",
+                    "amount": 100.0,
+                    "owner": "A",
+                    "expected_close": None,
+                }
+            )
+    # September's ten are decided on October 2, and October's on November 1.
+    seen = implied(company(rows), length=3)
+    assert seen.parts.open_deals.tolist() == pytest.approx([400, 400, 0])
+
+
+def test_a_deal_without_an_amount_is_worth_what_others_came_to():
+    """A CRM that knows amounts of won deals only: having one must not tell who is won."""
+    amounts = {"won": 100.0, "lost": 0.0, "open": None}
+    rows = [row | {"amount": amounts[row["outcome"]]} for row in steady()]
+    seen = implied(company(rows), length=2)
+    assert seen.waiting.is_guessed.all()
+    assert seen.deals().chance.tolist() == pytest.approx([0.4] * 10)
+    assert seen.parts["sum"].tolist() == pytest.approx([400, 400])
+
+
+def test_large_deals_that_take_longer_are_expected_later():
+    """Within one size: five of 100 are won in the first month, five of 300 a month later."""
+    rows = []
+    for row in steady():
+        number, opened = int(row["opportunity_id"][-1]), pd.Timestamp(row["opened_at"])
+        closed = (opened + pd.Timedelta(days=35 if number < 5 else 66)).date()
+        row = row | {"amount": 100.0 if number < 5 else 300.0, "outcome": "won"}
+        is_known = closed <= AS_OF
+        row["closed_at"] = str(closed) if is_known else None
+        rows.append(row if is_known else row | {"outcome": "open"})
+    seen = implied(company(rows), length=2)
+    basis = seen.basis
+    # August's five of 300 and September's ten are open. Alike or not, October brings 2,000.
+    alike = seen.waiting.assign(size=0)
+    whole = basis.chances.won_by("", 0, 0, basis.ahead.days)
+    assert len(alike) == 15
+    assert whole[-1] == pytest.approx(1.0)
+    assert seen.parts.open_deals.tolist() == pytest.approx([2000, 1500], rel=0.05)
+
+
+def test_deals_opened_nobody_knows_when_are_not_counted_twice():
+    """Every month's ten lose the day they were opened in half: 400 a month are won all the same."""
+    rows = [
+        row | {"opened_at": None} if int(row["opportunity_id"][-1]) % 2 else row for row in steady()
+    ]
+    seen = implied(company(rows), length=3)
+    assert seen.parts["sum"].tolist() == pytest.approx([400, 400, 400])
 
 
 def test_amounts_that_shrink_until_won_are_expected_to_shrink():
@@ -130,10 +194,20 @@ def test_quarters_add_what_came_to_what_may_come():
     assert seen.ahead.came(parse("2026-Q3")) == 800
 
 
+def test_widened_draws_keep_their_mean_and_what_has_come():
+    """Cut off at what is won, draws would have a higher mean than what is expected."""
+    drawn = np.random.default_rng(1).normal(100, 60, size=(4000, 1)).clip(0)
+    ahead = Ahead((parse("2026-10"),), drawn, pd.Series(dtype=float))
+    wide = ahead.scaled(3.0, least=40.0)
+    assert wide.draws.mean() == pytest.approx(drawn.mean())
+    assert wide.draws.min() == 40
+    assert wide.draws.std() > 1.2 * drawn.std()
+
+
 def test_horizon_lays_out_months():
     ahead = horizon(dt.date(2026, 12, 17), 3)
     assert [month.label for month in ahead.months] == ["2026-12", "2027-01", "2027-02"]
-    assert ahead.days.tolist() == [15, 46, 74]
+    assert ahead.days.tolist() == [14, 45, 73]  # to the 31st, the 31st and the 28th
     assert ahead.left == 15 / 31
 
 
@@ -150,6 +224,12 @@ def test_scenarios_change_what_they_say(pipeline, what_if, october, november):
     expected = pipeline.basis.expected(pipeline.waiting, what_if).sum(axis=1)
     assert expected[:2].tolist() == pytest.approx([october, november])
     assert pipeline.moved_by(what_if)[:2] == pytest.approx([october / 400, november / 400])
+
+
+@pytest.mark.parametrize("changes", [{"cycle": -1.0}, {"win_rate": -1.5}, {"volume": np.inf}])
+def test_scenarios_that_leave_nothing_are_refused(changes):
+    with pytest.raises(RequestError, match="leaves nothing"):
+        Scenario(**changes)
 
 
 def test_a_shorter_cycle_brings_wins_forward(pipeline):
@@ -203,15 +283,13 @@ def test_without_data_it_says_what_is_missing(tables, why):
 
 
 def test_first_deals_ever_bring_no_false_hope():
-    """Nothing was ever decided: no chance is made up."""
+    """Nothing was ever decided: no chance is made up, and none that is nothing."""
     rows = [
         {"opportunity_id": "1", "opened_at": "2026-09-20", "outcome": "open", "amount": 10.0,
          "closed_at": None, "owner": "A", "expected_close": None}
     ]  # fmt: skip
     seen = implied(company(rows), length=2)
-    assert seen.parts["sum"].tolist() == [0, 0]
-    assert seen.ahead.frame.high_95.tolist() == [0, 0]
-    assert np.isnan(seen.tested.coverage)
+    assert seen.missing_because.startswith("fewer than 20 deals")
 
 
 def test_chances_are_those_of_aalen_and_johansen(by_chance):
@@ -221,7 +299,8 @@ def test_chances_are_those_of_aalen_and_johansen(by_chance):
     day = dt.date(2026, 7, 1)
     found, seen = chances(known, day).curves, known.known(day)
     ends = pd.Categorical(seen.event, ["", "won", "lost"])
-    whole = aalen_johansen(seen.days, ends, seen["count"])["won"]
+    cents = (100 * seen.amount).round().astype(int)
+    whole = aalen_johansen(seen.days, ends, cents)["won"]
     days = np.arange(0, int(whole.until))
     assert found[()][days] == pytest.approx(whole.at(days))
     assert len(found) > 3

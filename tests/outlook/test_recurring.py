@@ -59,6 +59,18 @@ def test_what_leaves_goes_on_leaving_at_its_rate():
     assert (seen.parts.end == seen.parts.start - seen.parts.churn).all()
 
 
+def test_a_month_that_has_begun_goes_on_from_what_runs_now():
+    """On September 15 half the month is left, and 150 of its 300 are to come."""
+    late = {"subscription_id": "x", "customer_id": "x", "started_on": "2026-09-10", "mrr": 1000.0}
+    rows = [*growing(until="2026-09"), late | {"ended_on": None}]
+    ws = samples.workspace({"subscriptions": rows}, as_of=dt.date(2026, 9, 15))
+    seen = renewed(ws, 2)
+    assert seen.parts.period.tolist() == ["2026-09", "2026-10"]
+    assert seen.parts.start[0] == 8200
+    assert seen.parts.end.tolist() == pytest.approx([8350, 8650])
+    assert seen.ahead.frame["mean"].tolist() == pytest.approx([8350, 8650])
+
+
 def test_a_stock_is_not_added_up_over_a_quarter():
     seen = ahead(growing())
     quarter = seen.ahead.by("quarter", samples.workspace({}).calendar)

@@ -58,8 +58,37 @@ def test_a_month_that_has_begun_brings_at_least_what_it_has():
     seen = carried_on(begun, kpis.payments, length=2)
     assert seen.ahead.periods[0].label == "2026-10"
     assert len(seen.values) == 24  # the month that has begun is not fitted
-    assert seen.ahead.draws[:, 0].min() == 500
+    # All of a month comes on its first day, so hardly anything is added.
+    assert seen.ahead.draws[:, 0].min() >= 500
+    assert seen.ahead.draws[:, 0].mean() == pytest.approx(500, abs=1)
     assert seen.ahead.draws[:, 1].mean() == pytest.approx(10, rel=0.01)
+
+
+def test_what_is_to_come_of_a_month_is_added_to_what_has():
+    """Half is paid on the 5th and half on the 25th; on October 10, 30 have come instead of 10."""
+    days = [
+        str(day.date()) for day in pd.date_range("2024-10-01", "2026-09-30") if day.day in (5, 25)
+    ]
+    rows = [{"customer_id": "1", "paid_on": day, "amount": 10.0} for day in days]
+    rows.append({"customer_id": "1", "paid_on": "2026-10-05", "amount": 30.0})
+    seen = carried_on(samples.workspace({"payments": rows}, as_of="2026-10-10"), kpis.payments)
+    assert seen.come == pytest.approx(0.5, abs=0.02)
+    assert seen.ahead.frame["mean"].tolist()[:2] == pytest.approx([40, 20], abs=0.5)
+
+
+def test_what_does_not_add_up_is_not_forecast():
+    ws = samples.workspace({"leads": [{"lead_id": "1", "created_at": "2026-09-01"}]}, as_of=AS_OF)
+    seen = carried_on(ws, kpis.conversion_rate)
+    assert seen.missing_because.startswith("only sums are forecast")
+
+
+def test_most_months_of_a_zero_heavy_figure_bring_nothing():
+    """Every fifth month brings 100: four in five months ahead bring none, and 80 % say so."""
+    seen = carried_on(paid([100 if month % 5 == 0 else 0 for month in range(40)]), kpis.payments)
+    assert seen.made.model.startswith("zero-heavy")
+    assert (seen.ahead.draws == 0).mean() == pytest.approx(0.8, abs=0.02)
+    assert seen.ahead.frame.low_80.tolist() == [0] * 12
+    assert seen.ahead.draws.mean(axis=0) == pytest.approx(seen.made.frame["mean"], rel=0.1)
 
 
 def test_draws_have_the_intervals_of_the_forecast():

@@ -4,20 +4,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from revops_kit.report import warm
-
 PARAMETERS = """\
 workspace = "revops.toml"  # where the tables come from
 period = "2026-09"  # 2026, 2026-Q3, 2026-09, 2026-W36 or all
 by = "region"  # a column to split by
 """
-
-
-@pytest.fixture(scope="session")
-def warm_parent(tmp_path_factory):
-    """Keep one warm parent for all runs."""
-    with warm.warm([], tmp_path_factory.mktemp("warm")):
-        yield warm.current()
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ GIVES_AWAY = (
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch):
+def make(tmp_path, monkeypatch, warm_parent):
     """Run notebooks of a workspace that refers to a secret, and read all that is then there."""
     monkeypatch.setenv("SMTP_PASSWORD", SECRET)
     (tmp_path / "revops.toml").write_text(TOML)

@@ -107,7 +107,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reports(folder):
+def reports(folder, warm_parent):
     """Run every notebook on the company, split by a column of such strings and of such a name."""
     chosen = list(notebooks(folder).values())
     odd = folder / f"{SPLIT} [x](javascript:alert(8)) \u202e.ipynb"

@@ -31,7 +31,7 @@ with psycopg.connect(address) as other:
 
 
 @pytest.fixture
-def company(postgres, connections, tmp_path, monkeypatch):
+def company(postgres, connections, warm_parent, tmp_path, monkeypatch):
     """Make a workspace in a database of its own, for other tests use the server too."""
     server = ibis.connect(postgres)
     server.raw_sql("DROP DATABASE IF EXISTS lost").close()
@@ -79,7 +79,7 @@ def test_database_lost_in_a_report_leaves_the_last_good_one(company):
 def test_database_lost_on_the_command_line_is_a_sentence(company, monkeypatch, capsys):
     ws = open_workspace(company)
     exec(CUT, {"address": os.environ["CRM_URL"]})
-    monkeypatch.setattr(cli, "_open", lambda *_: ws)
+    monkeypatch.setattr("revops_kit.cli.figures.open_", lambda *_: ws)
     monkeypatch.setattr(sys, "argv", ["revops", "kpi", "win_rate", "--period", "2026-09"])
     with pytest.raises(SystemExit) as end:
         cli.main()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from revops_kit.errors import RequestError, StatisticsError, UnknownNameError
 from revops_kit.stats.forecasting import accuracy, coverage, forecast
+from revops_kit.units import percent
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 MONTHS = np.arange(48)
@@ -104,7 +105,7 @@ def test_naive_is_always_among_the_candidates(made):
     assert naive["is_naive"]
     better = 1 - chosen["mase"] / naive["mase"]
     assert made.series["better_than_naive"].item() == pytest.approx(better)
-    assert f"beats the seasonal naive forecast by {better:.0%}" in made.verdict
+    assert f"beats the seasonal naive forecast by {percent(better)}" in made.verdict
 
 
 def test_it_is_said_that_naive_is_not_beaten():

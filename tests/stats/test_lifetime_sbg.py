@@ -119,7 +119,7 @@ def test_new_customer_is_worth_the_first_period_and_the_discounted_rest():
 def test_constant_churn_is_given_as_such_and_noted():
     model = fit_sbg([10_000, 9_000, 8_100, 7_290])
     assert model.notes == (
-        "Churn does not fall with tenure: the model is a constant 10.00% a period.",
+        "Churn does not fall with tenure: the model is a constant 10.00\u202f% a period.",
     )
     t = np.arange(61)
     assert model.survival(t) == pytest.approx(0.9**t, rel=3e-4)

@@ -10,6 +10,7 @@ from revops_kit.errors import RequestError, StatisticsError
 from revops_kit.stats.forecasting.frames import collected
 from revops_kit.stats.forecasting.series import read
 from revops_kit.stats.forecasting.trials import Group, kind_of, try_out
+from revops_kit.units import number, percent, plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +62,19 @@ class Forecast:
             rivals = self.backtest.set_index("model")["mase"]
             at = self.backtest.loc[self.backtest["is_chosen"].astype(bool), "model"].iloc[0]
             naive, origins = tried["naive"].iloc[0], int(tried["origins"].iloc[0])
+            tested = f"over {plural(origins, 'origin')}"
             if at == naive:
-                return f"Nothing tried beats the {naive} forecast over {origins:,} origins."
-            errors = f"MASE {rivals[at]:.2f} against {rivals[naive]:.2f} over {origins:,} origins"
+                return f"Nothing tried beats the {naive} forecast {tested}."
+            own, other = (number(rivals[each], 2) for each in (at, naive))
+            errors = f"MASE {own} against {other} {tested}"
             if better.iloc[0] <= 0:
                 return f"The {naive} forecast is not beaten: {errors}."
             name = "The combination" if at == "combination" else at[0].upper() + at[1:]
-            return f"{name} beats the {naive} forecast by {better.iloc[0]:.0%}: {errors}."
+            return f"{name} beats the {naive} forecast by {percent(better.iloc[0])}: {errors}."
         beaten = int((better > 0).sum())
         return (
-            f"The naive forecast is beaten in {beaten:,} of {len(tried):,} series, "
-            f"by {better.median():.0%} in the middle one."
+            f"The naive forecast is beaten in {number(beaten)} of {number(len(tried))} series, "
+            f"by {percent(better.median())} in the middle one."
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from revops_kit.errors import RequestError
 from revops_kit.stats.arrays import refuse
+from revops_kit.units import number
 
 
 def accuracy(
@@ -170,7 +171,7 @@ def _complete(*columns: ArrayLike) -> tuple[int, list[np.ndarray]]:
     """Keep the periods where nothing is missing, and tell how many there were before."""
     arrays = [np.atleast_1d(np.asarray(column, dtype=float)) for column in columns]
     if len({array.shape for array in arrays}) > 1:
-        lengths = " and ".join(f"{array.size:,}" for array in arrays)
+        lengths = " and ".join(number(array.size) for array in arrays)
         raise RequestError(f"What is compared differs in length ({lengths}). Give one per period.")
     refuse(np.isinf(arrays).any(axis=0), "what is compared is finite")
     known = ~np.isnan(arrays).any(axis=0)

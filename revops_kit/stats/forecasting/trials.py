@@ -13,6 +13,7 @@ from revops_kit.stats.forecasting.series import fill
 from revops_kit.stats.forecasting.simplest import seasonal_naive
 from revops_kit.stats.forecasting.smoothing import Method
 from revops_kit.stats.forecasting.sparse import METHODS, has_ended, is_sparse, zeros_at_end
+from revops_kit.units import number
 
 # With fewer values there is nothing to try.
 FEW = 5
@@ -183,7 +184,7 @@ def _named(group: Group, test: Backtest, raw: np.ndarray) -> list[str]:
         name = test.names[at]
         if test.falls_below[at, series]:
             name = f"trending to zero: {name}, held at 0"
-        filled = f" ({gaps[series]:,} gaps filled)" if gaps[series] else ""
+        filled = f" ({number(gaps[series])} gaps filled)" if gaps[series] else ""
         named.append(f"{prefix}{name}{filled}")
     return named
 

@@ -11,6 +11,7 @@ from revops_kit.errors import StatisticsError
 from revops_kit.stats.arrays import floats, plain, refuse
 from revops_kit.stats.lifetime.fitting import Likelihood, beta_rule, maximise
 from revops_kit.stats.lifetime.histories import columns_of, refuse_one
+from revops_kit.units import percent
 
 # Parameters that add up to this make churn as good as constant, and leave survival exact to 1e-8.
 CONSTANT = 1e6
@@ -241,7 +242,10 @@ def _fit_sbg(left: np.ndarray, at_risk: np.ndarray) -> ShiftedBetaGeometric:
         beta=float((1 - churn) * CONSTANT),
         loglik=float(constant),
         covariance=np.full((2, 2), np.nan),
-        notes=(f"Churn does not fall with tenure: the model is a constant {churn:.2%} a period.",),
+        notes=(
+            "Churn does not fall with tenure: the model is a constant "
+            f"{percent(churn, 2)} a period.",
+        ),
     )
 
 
