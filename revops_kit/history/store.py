@@ -192,13 +192,28 @@ def _schema_version(store: Store) -> int | None:
 
 def _create(store: Store) -> None:
     if store.file:
-        # It stays so: readers and the one writer do not wait for each other from here on.
-        with sqlite3.connect(store.file, timeout=BUSY_SECONDS) as con:
-            con.execute("PRAGMA journal_mode = WAL")
-        con.close()
+        _let_readers_in(store.file)
     with store.transaction() as con:
         tables.create_all(con)
         con.execute(version.insert().values(version=VERSION))
+
+
+def _let_readers_in(file: Path) -> None:
+    """Keep a write-ahead log: from here on readers and the one writer do not wait for another."""
+    con = sqlite3.connect(file, timeout=BUSY_SECONDS)
+    give_up = time.monotonic() + BUSY_SECONDS
+    try:
+        while True:
+            try:
+                con.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # Alone among SQLite's statements this one does not wait for who looks in just now.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(STEP)
+    finally:
+        con.close()
 
 
 def _name(file: Path | None) -> str:
