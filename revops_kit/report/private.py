@@ -71,7 +71,7 @@ def without_paths(content: Any, workdir: Path) -> Any:
 
     Examples
     --------
-    >>> without_paths({"text": ["File /work/acme/deals.csv"]}, Path("/work/acme"))
+    >>> without_paths({"text": ["File /srv/acme/deals.csv"]}, Path("/srv/acme"))
     {'text': ['File ./deals.csv']}
     """
     roots = _roots(workdir)
