@@ -118,7 +118,7 @@ def implied(ws: Workspace, length: int = 12) -> Pipeline:
         return Pipeline(None, None, pd.DataFrame(), few)
     today = standing(ws.tables, deals.open_on(ws.tables, months.known_until, months))
     # What is won of deals opened nobody knows when is counted with the new ones.
-    today = today.filter(today.opened_at.notnull()).to_pandas()
+    today = today.filter(today.opened_at.notnull()).order_by("opportunity_id").to_pandas()
     return Pipeline(known, known.known_on(months.known_until, length), today, "")
 
 
