@@ -17,6 +17,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
@@ -92,6 +93,28 @@ class Kernel(AsyncKernelManager):
         Kernel.alive.add(self)
 
 
+class SaveOnce(NBClientEngine):
+    """Papermill's own engine, which keeps the notebook when it ends, however it ends.
+
+    Papermill would write all of it before and after each cell: a third of what a run costs besides
+    the notebooks' own work, and nobody looks at it before the end.
+    """
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, **kw: Any
+    ) -> None:
+        """Run the cells."""
+        place, nb_man.output_path = nb_man.output_path, None
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, **kw)
+        finally:
+            nb_man.output_path = place
+
+
+papermill_engines.register("save_once", SaveOnce)
+
+
 def kill_all() -> None:
     """Kill every kernel, with the processes that it started, and the parent of warm ones."""
     for kernel in list(Kernel.alive):
@@ -124,6 +147,7 @@ def execute(
             _without_braces(notebook),
             _without_braces(output),
             parameters=parameters,
+            engine_name="save_once",
             kernel_name="python3",
             language="python",
             progress_bar=False,
