@@ -18,7 +18,7 @@ from revops_kit.kpis.churn import churn
 from revops_kit.kpis.clv import clv, contracts, of_purchases
 from revops_kit.kpis.revenue_churn import revenue_churn
 from revops_kit.periods import ONE_DAY, Periods, containing, last
-from revops_kit.tables import BLANK
+from revops_kit.tables import segment_of
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
 
 
@@ -118,8 +118,7 @@ def factors(trend: Result, by: str = "") -> pd.DataFrame:
     tables = trend.tables if by else replace(trend.tables, by="")
     rows = kpi.rows(tables, last)
     if by:
-        segment = rows[tables.by].cast("string").nullif("").fill_null(BLANK)
-        rows = rows.mutate(**{by: segment})
+        rows = rows.mutate(**{by: segment_of(rows[tables.by])})
     parts = kpi.summary.aggregate(rows, keys).to_pandas()
     counted = kpi.summary.finish(parts, keys, tables.policies)
     labels = {period.start: period.label for period in last}

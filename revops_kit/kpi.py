@@ -15,7 +15,7 @@ from revops_kit.errors import RequestError, UnknownNameError
 from revops_kit.periods import Calendar, Periods
 from revops_kit.result import FRAME, Change, Result, complete
 from revops_kit.summaries import COLUMNS, Summary, cost_per, median, proportion, ratio, total
-from revops_kit.tables import BLANK, Policies, Tables
+from revops_kit.tables import Policies, Tables, in_segments
 from revops_kit.units import Better, Unit
 
 __all__ = [
@@ -154,25 +154,35 @@ class Kpi:
 
     def count(self, tables: Tables, periods: Periods, by: str, currency: str) -> Result:
         """Count tables that are split, and periods that lie in the calendar, already."""
-        column, rows, missing = tables.by, None, self.unavailable(tables)
-        keys = ["period", *([column] if by else [])]
-        folded = pd.DataFrame(columns=[*keys, *COLUMNS])
+        missing, fetched = self.unavailable(tables), None
+        if not missing and self.is_monthly and periods.kind == "week":
+            missing = "not available by week: it is counted by whole months"
         if not missing:
-            rows = self.rows(tables, periods)
-            if self.is_monthly and periods.kind == "week":
-                missing = "not available by week: it is counted by whole months"
-            elif by and column not in rows.columns:
+            rows = self.rows(replace(tables, carried=False), periods)
+            if by and tables.by not in rows.columns:
                 missing = f"not available by {by}: not all that it counts has `{by}`"
-        if not missing:
-            if by:
-                group = rows[column].cast("string").nullif("").fill_null(BLANK)
-                rows = rows.mutate(**{column: group})
-            fetched = self.summary.aggregate(rows, keys).to_pandas()
+            else:
+                keys = ["period", *([tables.by] if by else [])]
+                fetched = self.summary.aggregate(in_segments(rows, tables.by), keys).to_pandas()
+        return self.tell(fetched, missing, tables, periods, by, currency)
+
+    def tell(
+        self,
+        fetched: pd.DataFrame | None,
+        missing: str,
+        tables: Tables,
+        periods: Periods,
+        by: str,
+        currency: str,
+    ) -> Result:
+        """Make a result of what the summary has fetched, or of why there is nothing."""
+        keys = ["period", *([tables.by] if by else [])]
+        folded = pd.DataFrame(columns=[*keys, *COLUMNS])
+        if fetched is not None:
             folded = self.summary.finish(fetched, keys, tables.policies)
-        folded = folded.rename(columns={column: by})
-        gap = tables.without_rows(self.needs)
-        frame = complete(self, folded, periods, by, missing, gap)
-        return Result(self, frame, by, currency, periods, tables, missing, rows)
+        folded = folded.rename(columns={tables.by: by})
+        frame = complete(self, folded, periods, by, missing, tables.without_rows(self.needs))
+        return Result(self, frame, by, currency, periods, tables, missing, fetched)
 
     def unavailable(self, tables: Tables) -> str:
         """Say what the workspace lacks for it, or nothing."""

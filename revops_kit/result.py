@@ -16,7 +16,7 @@ from revops_kit.periods import Period, Periods, spoken
 from revops_kit.sources import Source
 from revops_kit.stats import control, intervals
 from revops_kit.summaries import COLUMNS, proportion
-from revops_kit.tables import BLANK, Tables
+from revops_kit.tables import BLANK, Tables, in_segments
 from revops_kit.units import SHARE, number, plural
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Result:
     periods: Periods
     tables: Tables
     unavailable: str
-    _rows: ir.Table | None
+    _fetched: pd.DataFrame | None
 
     @property
     def as_of(self) -> dt.date | None:
@@ -103,7 +103,14 @@ class Result:
         """The same figure, not split."""
         if not self.by:
             return self
-        return self.kpi.count(replace(self.tables, by=""), self.periods, "", self.currency)
+        kpi, tables = self.kpi, replace(self.tables, by="")
+        if self._fetched is None or kpi.summary.within is None:
+            return kpi.count(tables, self.periods, "", self.currency)
+        keys = ["period", *kpi.summary.within]
+        # Engines give segments in any order, and sums of floats depend on it.
+        parts = self._fetched.sort_values([*keys, self.tables.by]).drop(columns=self.tables.by)
+        summed = parts.groupby(keys, as_index=False).sum(min_count=1)
+        return kpi.tell(summed, "", tables, self.periods, "", self.currency)
 
     @property
     def value(self) -> float:
@@ -132,20 +139,23 @@ class Result:
 
     def rows(self) -> ir.Table:
         """Reach the rows behind the figure, lazily; none where it is not available."""
-        return ibis.memtable([], schema={"period": "date"}) if self._rows is None else self._rows
+        if self.unavailable:
+            return ibis.memtable([], schema={"period": "date"})
+        return in_segments(self.kpi.rows(self.tables, self.periods), self.tables.by)
 
     @cached_property
     def change(self) -> Change | None:
-        """The last period against the one before; None where that would mislead.
+        """The last period of the whole against the one before; None where that would mislead.
 
         No change is claimed for a partial period, for one that is still maturing, nor where
         either has no value. The interval
         of a difference of independent estimates is Zou and Donner's (Statistics in Medicine 27
         (2008), 1693-1702); for shares that is Newcombe's.
         """
-        if self.by or len(self.frame) < 2 or self.kpi.matures:
+        frame = self.whole.frame
+        if len(frame) < 2 or self.kpi.matures:
             return None
-        before, now = self.frame.iloc[-2], self.frame.iloc[-1]
+        before, now = frame.iloc[-2], frame.iloc[-1]
         if now.is_partial or pd.isna(now.value) or pd.isna(before.value):
             return None
         difference = now.value - before.value

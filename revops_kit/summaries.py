@@ -30,12 +30,16 @@ class Summary:
         Columns of which segments add up to the whole.
     is_sum
         Whether nothing counted is 0, rather than missing.
+    within
+        What tells rows of `aggregate` apart besides their keys, where all else in them are sums, so
+        that those of segments add up to those of the whole; None where they do not.
     """
 
     aggregate: Callable[[ir.Table, list[str]], ir.Table]
     finish: Callable[[pd.DataFrame, list[str], Policies], pd.DataFrame]
     parts: tuple[str, ...] = ("numerator", "denominator")
     is_sum: bool = False
+    within: tuple[str, ...] | None = None
 
 
 def _sums(rows: ir.Table, keys: list[str]) -> ir.Table:
@@ -131,17 +135,17 @@ def _median(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Da
     return pd.DataFrame(folded, columns=[*keys, *COLUMNS])
 
 
-total = Summary(_sums, _total, parts=("numerator",), is_sum=True)
+total = Summary(_sums, _total, parts=("numerator",), is_sum=True, within=())
 """Add up `numerator`: a fact, so without an interval."""
 
-proportion = Summary(_sums, _proportion)
+proportion = Summary(_sums, _proportion, within=())
 """Divide successes by trials, with Wilson's interval."""
 
-ratio = Summary(_squares, _ratio)
+ratio = Summary(_squares, _ratio, within=())
 """Divide two sums over independent rows, with the delta method's interval."""
 
-cost_per = Summary(_sums, _cost_per)
+cost_per = Summary(_sums, _cost_per, within=())
 """Divide a known sum by a count that varies, with the count's exact Poisson interval."""
 
-median = Summary(_counts, _median, parts=("n",))
+median = Summary(_counts, _median, parts=("n",), within=("days",))
 """Take the median of `days`, with its order-statistic interval."""

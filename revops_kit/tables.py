@@ -21,6 +21,7 @@ from revops_kit.sources.spec import Strict
 ibis.options.sql.fuse_selects = False
 
 BLANK = "(blank)"
+OURS = "revops_"  # begins the names of columns that the kit adds
 # A deal's source is its lead's; what a lead calls source, spend and touches call channel.
 SOURCES = {"leads": "source", "spend": "channel", "touches": "channel"}
 
@@ -81,6 +82,9 @@ class Tables:
         The company's choices.
     by
         A column that every table shall have, its own or that of what it belongs to.
+    carried
+        Whether the columns that the contract does not name are there too. Figures need none of
+        them, and a query takes the longer to be turned into SQL the more columns it has.
 
     Examples
     --------
@@ -96,6 +100,7 @@ class Tables:
     as_of: dt.date | None = None
     policies: Policies = field(default_factory=Policies)
     by: str = ""
+    carried: bool = True
 
     def __getattr__(self, name: str) -> ir.Table:
         if name.startswith("_") or name not in names():
@@ -182,8 +187,7 @@ class Tables:
             table = split._seen(name)
             if split.by not in table.columns:
                 continue
-            group = table[split.by].cast("string").nullif("").fill_null(BLANK)
-            mine = table.filter(group == value).select(*source.table.columns)
+            mine = table.filter(segment_of(table[split.by]) == value).select(*source.table.columns)
             rows = int(mine.count().to_pyarrow().as_py())
             # Its days stay those of the whole: what lies within them is within its own.
             health = replace(source.health, rows=rows, rejected=0, problems=())
@@ -204,6 +208,8 @@ class Tables:
             schema = {each.name: TYPES[each.kind] for each in promised.columns.values()}
             table = ibis.memtable([], schema=ibis.schema(schema))
         else:
+            if not self.carried:
+                source = replace(source, table=_only(source.table, {*promised.columns, self.by}))
             table = _complete(_as_of(source, promised, self.as_of), promised)
         return self._with_by(name, table) if self.by else table
 
@@ -246,6 +252,12 @@ class Tables:
         return joined.mutate(**{self.by: source}).drop("_key", "_source")
 
 
+def _only(table: ir.Table, columns: set[str]) -> ir.Table:
+    """Drop all other columns, but for those that the kit has added."""
+    kept = [name for name in table.columns if name in columns or name.startswith(OURS)]
+    return table if len(kept) == len(table.columns) else table.select(*kept)
+
+
 def _as_of(source: Source, promised: TableContract, as_of: dt.date | None) -> ir.Table:
     """Leave out what was not yet known at the end of a day."""
     table = source.table
@@ -283,6 +295,16 @@ def _complete(table: ir.Table, promised: TableContract) -> ir.Table:
         if each.name not in table.columns
     }
     return table.mutate(**absent) if absent else table
+
+
+def segment_of(value: ir.Value) -> ir.StringValue:
+    """Name the segment of a row by its value in the column to split by."""
+    return value.cast("string").nullif("").fill_null(BLANK)
+
+
+def in_segments(rows: ir.Table, by: str) -> ir.Table:
+    """Name each row's segment by the column to split by, if there is one."""
+    return rows.mutate(**{by: segment_of(rows[by])}) if by else rows
 
 
 def stack(*parts: ir.Table) -> ir.Table:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 FILE = "revops.toml"
 CODE = r"^[A-Z]{3}$"  # of a currency
+# DuckDB shares work out by groups of as many rows. With fewer, threads only wait for each other,
+# which is a fifth of counting a small company's figures.
+ROWS_A_THREAD = 122_880
 REFERENCE = re.compile(r"\$\{(\w+)\}")  # to an environment variable
 
 
@@ -398,6 +401,9 @@ def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsEr
             )
         except RevopsError as error:
             opened[name] = error
+    if not settings.engine.url:
+        rows = sum(each.health.rows for each in opened.values() if isinstance(each, Source))
+        con.raw_sql(f"SET threads = {min(1 + rows // ROWS_A_THREAD, os.cpu_count() or 1)}")
     return put_back(opened, file.parent, con)
 
 

@@ -118,7 +118,7 @@ pipeline_coverage = Kpi(
         "targets": ("month", "amount"),
     },
     rows=rows,
-    summary=Summary(fold, coverage),
+    summary=Summary(fold, coverage, within=()),
     looks_ahead=True,
     is_monthly=True,
     left_out=undated,

@@ -169,7 +169,10 @@ pipeline_velocity = Kpi(
     policies=("cycle_start", "velocity_window"),
     rows=rows,
     summary=Summary(
-        fold, velocity, parts=("open", "decided", "won", "amounts", "amount", "timed", "days")
+        fold,
+        velocity,
+        parts=("open", "decided", "won", "amounts", "amount", "timed", "days"),
+        within=(),
     ),
     left_out=unknown,
 )
