@@ -11,13 +11,10 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals
-from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
-from revops_kit.kpis.churn import churn
-from revops_kit.kpis.clv import clv, contracts, of_purchases
-from revops_kit.kpis.revenue_churn import revenue_churn
-from revops_kit.periods import ONE_DAY, Periods, containing, last
+from revops_kit.kpis.clv import contracts
+from revops_kit.periods import Periods, containing
 from revops_kit.tables import segment_of
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
 
@@ -145,66 +142,6 @@ def velocity_factors(trend: Result) -> pd.DataFrame:
     table = counted[list(named)].astype(float).T.reindex(columns=labels)
     titles = pd.DataFrame(list(named.values()), columns=["factor", "unit"], index=list(named))
     return pd.concat([titles, table], axis=1).reset_index(drop=True)
-
-
-def lifetime_value_spread(ws: Workspace, period: str) -> pd.DataFrame:
-    """Value a new customer as others do: to another horizon, undiscounted, by another model.
-
-    The other model is one division where there are subscriptions, which fails where nobody left,
-    and Pareto/NBD where there are payments only.
-
-    Returns
-    -------
-    DataFrame
-        `convention`, `value`, and `note`: why there is none, or what to beware of.
-    """
-    policies = ws.tables.policies
-    years = policies.horizon_months / 12
-    counted = {
-        f"{years:g} years, discounted": clv(ws, period),
-        f"{years:g} years, not discounted": clv(ws, period, discount_rate=0.0),
-        "50 years, discounted": clv(ws, period, horizon_months=600),
-    }
-    rows = [
-        (name, result.value, result.missing_because or (result.whole.frame.note.iloc[-1] or ""))
-        for name, result in counted.items()
-    ]
-    is_payments = ws.tables.has("payments", "amount") and not ws.tables.has("subscriptions", "mrr")
-    other = _second_opinion if is_payments else _one_division
-    return pd.DataFrame([*rows, other(ws, period)], columns=["convention", "value", "note"])
-
-
-def _second_opinion(ws: Workspace, period: str) -> tuple[str, float, str]:
-    """Value a new customer by Pareto/NBD in the place of BG/NBD."""
-    from revops_kit.stats.lifetime import fit_pareto_nbd
-
-    name = "by Pareto/NBD in place of BG/NBD"
-    counted = clv(ws, period)
-    if counted.missing_because:
-        return name, np.nan, counted.missing_because
-    histories = clv.summary.aggregate(counted.rows(), ["period"]).to_pandas()
-    try:
-        value, *_, notes = of_purchases(histories, ws.tables.policies, fit_pareto_nbd)
-    except StatisticsError as error:
-        return name, np.nan, f"{str(error)[0].lower()}{str(error)[1:].rstrip('.')}"
-    return name, value, " ".join(["lets customers go at any time", *notes])
-
-
-def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
-    """Divide the margin of a month by the churn of a month, over the last twelve."""
-    name = "margin a month ÷ monthly churn"
-    months = containing(within(ws, period).end - ONE_DAY, "month").label
-    lost = churn.over(ws, last(12, months), churn="chartmogul")
-    gone = lost.frame.numerator.sum()
-    if lost.unavailable or not gone:
-        return name, np.nan, lost.unavailable or "undefined: nobody left in the last twelve months"
-    # What a customer pays in a month, over the same customers and months as their churn.
-    paid = revenue_churn.over(ws, last(12, months)).frame.denominator.sum()
-    return (
-        name,
-        ws.tables.policies.gross_margin * paid / gone,
-        "takes everybody to leave at the same rate for ever",
-    )
 
 
 def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:

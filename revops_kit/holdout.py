@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from revops_kit.drivers import within
 from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Workspace
-from revops_kit.kpis.clv import buying, clv, retention_model
-from revops_kit.lifetimes import end_of, histories
+from revops_kit.kpis.clv import buying, retention_model
+from revops_kit.lifetimes import end_of, histories, value_and_histories
 from revops_kit.periods import ONE_DAY, Periods
 from revops_kit.result import Words
 from revops_kit.stats.intervals import Z
@@ -74,16 +73,16 @@ def check(ws: Workspace, period: str) -> Holdout:
 
     The cut lies a year before the end of the period, or half-way where the data are shorter.
     """
-    tables, run = ws.tables, within(ws, period)
-    is_contract = tables.has("subscriptions", "mrr")
+    is_contract = ws.tables.has("subscriptions", "mrr")
     compared = ("customers still there", "month", SHARE)
     if not is_contract:
         compared = ("repeat purchases", "week", RATIO)
-    missing = clv(ws, period).missing_because
+    figure, seen = value_and_histories(ws, period)
+    missing = figure.missing_because
     if not missing:
         compare = _contracts if is_contract else _purchases
         try:
-            return Holdout(*compared, *compare(tables, run), "")
+            return Holdout(*compared, *compare(ws.tables, figure.periods, seen), "")
         except StatisticsError as error:
             missing = f"before the cut, {str(error)[0].lower()}{str(error)[1:].rstrip('.')}"
     over_time = pd.DataFrame(columns=["after", "actual", "expected"])
@@ -98,8 +97,9 @@ def _until(tables: Tables, end: pd.Timestamp) -> tuple[Tables, Periods]:
     return replace(tables, as_of=last), Periods("all", as_of=last)
 
 
-def _contracts(tables: Tables, run: Periods) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    after = histories(tables, run)
+def _contracts(
+    tables: Tables, run: Periods, after: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     end, first = end_of(run), pd.Timestamp(after.since.min())
     months = min(12, ((end.year - first.year) * 12 + end.month - first.month) // 2 - 1)
     if months < 1:
@@ -138,10 +138,12 @@ def _contracts(tables: Tables, run: Periods) -> tuple[pd.DataFrame, pd.DataFrame
     return over_time, by_history, said
 
 
-def _purchases(tables: Tables, run: Periods) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+def _purchases(
+    tables: Tables, run: Periods, after: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     from revops_kit.stats.lifetime import fit_pareto_nbd
 
-    first = pd.Timestamp(histories(tables, run).since.min())
+    first = pd.Timestamp(after.since.min())
     weeks = min(52, (end_of(run) - first).days // 14)
     if not weeks:
         raise StatisticsError("Less than two weeks of history are there.")

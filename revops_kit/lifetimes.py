@@ -16,7 +16,8 @@ import pandas as pd
 from revops_kit import recurring
 from revops_kit.drivers import within
 from revops_kit.errors import StatisticsError
-from revops_kit.kpi import Workspace
+from revops_kit.kpi import Workspace, with_policies
+from revops_kit.kpis.churn import churn
 from revops_kit.kpis.clv import (
     WEEKS_A_MONTH,
     buying,
@@ -29,10 +30,12 @@ from revops_kit.kpis.clv import (
     of_purchases,
     retention_model,
     spending,
+    value,
     watched,
 )
-from revops_kit.periods import Periods, containing
-from revops_kit.result import Words
+from revops_kit.kpis.revenue_churn import revenue_churn
+from revops_kit.periods import ONE_DAY, Periods, containing, last
+from revops_kit.result import Result, Words
 from revops_kit.stats.survival import Curve, kaplan_meier
 from revops_kit.tables import Policies, Tables
 from revops_kit.units import MONEY, RATIO, SHARE, number, plural
@@ -175,28 +178,28 @@ def customers(ws: Workspace, period: str) -> Customers:
     'Customers one by one: nobody has left yet, so how long customers stay cannot be told.'
     """
     columns = ["customer", "since", "value_to_date", "value_to_come", "at_stake"]
-    if missing := clv(ws, period).missing_because:
+    figure, seen = value_and_histories(ws, period)
+    if missing := figure.missing_because:
         return Customers(
             pd.DataFrame(columns=columns),
             pd.DataFrame(columns=["joined", "customers", "value_to_date", "value_to_come"]),
             f"Customers one by one: {missing}.",
             [],
         )
-    run = within(ws, period)
     value = _valued_contracts if ws.tables.has("subscriptions", "mrr") else _valued_purchases
-    return value(ws, run)
+    return value(ws, figure.periods, seen)
 
 
 def survival(ws: Workspace, period: str) -> Survival:
     """Set retention as counted beside the model that CLV rests on."""
-    tables, run = ws.tables, within(ws, period)
+    tables = ws.tables
     horizon = tables.policies.horizon_months
-    missing = clv(ws, period).missing_because
+    figure, seen = value_and_histories(ws, period)
+    missing = figure.missing_because
     if not missing and not tables.has("subscriptions", "mrr"):
         missing = NO_CONTRACT
     if missing:
         return Survival(None, None, 0, horizon, [], missing)
-    seen = histories(tables, run)
     model, longest = retention_model(seen), int(seen.months.max())
     discount = monthly(tables.policies)
     whole = 1 + model.derl(1, discount) / (1 + discount)
@@ -215,6 +218,79 @@ def survival(ws: Workspace, period: str) -> Survival:
     return Survival(curve, model, longest, horizon, notes, "")
 
 
+def value_by_convention(ws: Workspace, period: str) -> pd.DataFrame:
+    """Value a new customer as others do: to another horizon, undiscounted, by another model.
+
+    The other model is one division where there are subscriptions, which fails where nobody left,
+    and Pareto/NBD where there are payments only.
+
+    Returns
+    -------
+    DataFrame
+        `convention`, `value`, and `note`: why there is none, or what to beware of.
+    """
+    figure, seen = value_and_histories(ws, period)
+    missing, years = figure.missing_because, ws.tables.policies.horizon_months / 12
+    rows = []
+    for name, changed in {
+        f"{years:g} years, discounted": {},
+        f"{years:g} years, not discounted": {"discount_rate": 0.0},
+        "50 years, discounted": {"horizon_months": 600},
+    }.items():
+        if missing:
+            rows.append((name, np.nan, missing))
+            continue
+        policies = with_policies(ws.tables, changed).policies
+        found = value(seen, ["period"], policies).iloc[0]
+        rows.append((name, found.value, found.missing_because or found.note or ""))
+    is_payments = ws.tables.has("payments", "amount") and not ws.tables.has("subscriptions", "mrr")
+    other = _second_opinion(ws, seen, missing) if is_payments else _one_division(ws, period)
+    return pd.DataFrame([*rows, other], columns=["convention", "value", "note"])
+
+
+def _second_opinion(ws: Workspace, seen: pd.DataFrame, missing: str) -> tuple[str, float, str]:
+    """Value a new customer by Pareto/NBD in the place of BG/NBD."""
+    from revops_kit.stats.lifetime import fit_pareto_nbd
+
+    name = "by Pareto/NBD in place of BG/NBD"
+    if missing:
+        return name, np.nan, missing
+    try:
+        value, *_, notes = of_purchases(seen, ws.tables.policies, fit_pareto_nbd)
+    except StatisticsError as error:
+        return name, np.nan, f"{str(error)[0].lower()}{str(error)[1:].rstrip('.')}"
+    return name, value, " ".join(["lets customers go at any time", *notes])
+
+
+def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
+    """Divide the margin of a month by the churn of a month, over the last twelve."""
+    name = "margin a month ÷ monthly churn"
+    months = containing(within(ws, period).end - ONE_DAY, "month").label
+    lost = churn.over(ws, last(12, months), churn="chartmogul")
+    gone = lost.frame.numerator.sum()
+    if lost.unavailable or not gone:
+        return name, np.nan, lost.unavailable or "undefined: nobody left in the last twelve months"
+    # What a customer pays in a month, over the same customers and months as their churn.
+    paid = revenue_churn.over(ws, last(12, months)).frame.denominator.sum()
+    return (
+        name,
+        ws.tables.policies.gross_margin * paid / gone,
+        "takes everybody to leave at the same rate for ever",
+    )
+
+
+def value_and_histories(ws: Workspace, period: str) -> tuple[Result, pd.DataFrame]:
+    """Count CLV from the history of each customer, and give both; no rows where it is missing."""
+    tables, run, seen = ws.tables, within(ws, period), None
+    missing = clv.unavailable(tables)
+    if not missing:
+        seen = histories(tables, run)
+        if "mrr" in seen:
+            seen["mrr_squared"] = seen.mrr**2
+    figure = clv.tell(seen, missing, tables, run, "", ws.currency)
+    return figure, pd.DataFrame() if figure.missing_because else seen
+
+
 def histories(tables: Tables, run: Periods) -> pd.DataFrame:
     """Fetch the history of each customer, as the models of CLV take them."""
     rows = clv.rows(tables, run)
@@ -226,7 +302,7 @@ def histories(tables: Tables, run: Periods) -> pd.DataFrame:
     picked = rows.select("period", *names, **{name: rows[old] for name, old in named.items()})
     frame = picked.order_by("customer").to_pandas().assign(count=1)
     frame["since"] = pd.to_datetime(frame.since).dt.date
-    return watched(frame) if "entry" in frame else frame
+    return watched(frame) if "entry" in frame and len(frame) else frame
 
 
 def end_of(run: Periods) -> pd.Timestamp:
@@ -237,9 +313,8 @@ def end_of(run: Periods) -> pd.Timestamp:
 # Subscriptions
 
 
-def _valued_contracts(ws: Workspace, run: Periods) -> Customers:
+def _valued_contracts(ws: Workspace, run: Periods, seen: pd.DataFrame) -> Customers:
     tables, policies = ws.tables, ws.tables.policies
-    seen = histories(tables, run)
     model, discount = retention_model(seen), monthly(policies)
     margin, longest = policies.gross_margin * seen.mrr, int(seen.months.max())
     tenures = np.sort(seen.months.unique())
@@ -255,7 +330,7 @@ def _valued_contracts(ws: Workspace, run: Periods) -> Customers:
     seen["still_there"] = (~seen.left).astype(float)
     # Of those who joined before departures were kept, only who stayed is there to be counted.
     seen.loc[seen.entry > 0, "still_there"] = np.nan
-    cohorts = _cohorts(seen, run, lambda group: of_contracts(_with_spread(group), policies))
+    cohorts = _cohorts(seen, run, lambda group: of_contracts(group, policies))
     there = seen[~seen.left]
     total = float(there.value_to_come.sum())
     if not np.isfinite(total):
@@ -293,18 +368,13 @@ def _charged(tables: Tables, end: pd.Timestamp) -> pd.Series:
     return sums.set_index("customer").charged
 
 
-def _with_spread(group: pd.DataFrame) -> pd.DataFrame:
-    return group.assign(mrr_squared=group.mrr**2)
-
-
 # Payments
 
 
-def _valued_purchases(ws: Workspace, run: Periods) -> Customers:
+def _valued_purchases(ws: Workspace, run: Periods, seen: pd.DataFrame) -> Customers:
     from revops_kit.stats.lifetime import fit_pareto_nbd
 
     tables, policies = ws.tables, ws.tables.policies
-    seen = histories(tables, run)
     model, money, notes = buying(seen), spending(seen), []
     history = [seen[name].to_numpy(float) for name in ("x", "t_x", "age")]
     try:

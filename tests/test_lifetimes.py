@@ -193,3 +193,30 @@ def test_what_cannot_be_told_says_why(period):
         assert "needs subscriptions.mrr or payments.amount" in found.headline()
     empty = lifetimes.customers(nothing, period)
     assert (len(empty.spread), len(empty.look_at()), len(empty.cohorts)) == (0, 0, 0)
+
+
+def test_one_division_gives_the_known_lifetime_value():
+    # 20 customers at 100 a month, of whom one leaves: 100 ÷ 5 % = 2,000.
+    ws = samples.workspace(
+        {"subscriptions": since_august(19, "2026-09-10")},
+        as_of="2026-09-30",
+        policies=Policies(gross_margin=1.0),
+    )
+    spread = lifetimes.value_by_convention(ws, "2026-09").set_index("convention")
+    assert spread.value["margin a month ÷ monthly churn"] == 2000
+
+
+def test_one_division_is_undefined_when_nobody_left():
+    ws = samples.workspace({"subscriptions": since_august(5)}, as_of="2026-09-30")
+    spread = lifetimes.value_by_convention(ws, "2026-09").set_index("convention")
+    assert spread.value.isna().all()
+    assert "nobody left" in spread.note["margin a month ÷ monthly churn"]
+
+
+def since_august(staying, *left_on):
+    """Subscriptions at 100 a month: so many that go on, and some that have ended."""
+    return [
+        {"subscription_id": str(key), "customer_id": str(key), "mrr": 100.0,
+         "started_on": "2026-08-15", "ended_on": end}
+        for key, end in enumerate([*[None] * staying, *left_on])
+    ]  # fmt: skip

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from revops_kit import drivers
+from revops_kit import lifetimes
 from revops_kit.kpis import clv
 from revops_kit.kpis.clv import WEEKS_A_MONTH, fold, monthly, of_contracts, watched
 from revops_kit.samples import workspace
@@ -211,7 +211,7 @@ def test_without_subscriptions_payments_tell_and_the_notes_say_what_they_cannot(
 
 
 def test_payments_have_a_second_opinion_in_place_of_the_division():
-    spread = drivers.lifetime_value_spread(workspace(payments(), as_of="2024-06-30"), "2024-06")
+    spread = lifetimes.value_by_convention(workspace(payments(), as_of="2024-06-30"), "2024-06")
     spread = spread.set_index("convention").value
     assert "margin a month ÷ monthly churn" not in spread
     other = spread["by Pareto/NBD in place of BG/NBD"]
@@ -221,7 +221,7 @@ def test_payments_have_a_second_opinion_in_place_of_the_division():
 
 def test_second_opinion_is_missing_where_the_first_is():
     once = {"payments": [ONE | {"paid_on": "2024-01-01"}]}
-    spread = drivers.lifetime_value_spread(workspace(once, as_of="2024-06-30"), "2024-06")
+    spread = lifetimes.value_by_convention(workspace(once, as_of="2024-06-30"), "2024-06")
     assert spread.value.isna().all()
     assert spread.note.str.startswith("the histories are of 1 customer").all()
 
