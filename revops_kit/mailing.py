@@ -6,34 +6,32 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
-from revops_kit import kpis, periods
-from revops_kit.errors import MailError, RequestError, RevopsError, UnknownNameError, WorkspaceError
-from revops_kit.kpi import Kpi
-from revops_kit.mail import Email, Outbox, Sending, Server, addresses, open_sender, send
+from revops_kit.errors import (
+    MailError,
+    PeriodError,
+    RevopsError,
+    UnknownNameError,
+    WorkspaceError,
+)
+from revops_kit.history import History, open_history
+from revops_kit.issue import Issue
+from revops_kit.mail import Email, Outbox, Sending, Server, open_sender, send
 from revops_kit.mail.alerts import Alarm, alarms
-from revops_kit.mail.compose import Story, attachments, compose, failure
-from revops_kit.mail.memory import Memory
+from revops_kit.mail.compose import attachments, failure
+from revops_kit.mail.memory import Memory, copy
 from revops_kit.mail.proof import Whole, prove
-from revops_kit.making import Made, Request, make
-from revops_kit.sources import Source
+from revops_kit.making import Made
 from revops_kit.units import plural
 
 if TYPE_CHECKING:
-    from revops_kit.result import Result
-    from revops_kit.workspace import Report, Workspace
+    from revops_kit.workspace import Workspace
 
-TREND = 13  # periods: a year, and the period it is compared with
-# Kept by the month or made by hand: that nothing is new says nothing.
-SLOW = ("spend", "targets", "forecasts", "changes")
-QUIET = 7  # days without anything new that are no gap, where a report does not say
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.I)
 
 
@@ -44,22 +42,29 @@ class Ran:
     Attributes
     ----------
     made
-        The reports of the whole company; None when they could not be made.
+        The reports of the whole company; None when they could not be made, and after a dry run.
     sending
-        What became of each mail to readers, or of the one to the owner.
-    status
-        `failed` when readers have not got what they should.
+        What became of each mail to readers, or of the one to the owner; after a dry run, what
+        would become of it.
+    exit_code
+        0 when readers have got what they should, 1 when not, and 2 when what `revops.toml` asks
+        for makes no sense.
     sentence
         For whoever looks after it.
     files
-        The mails that a dry run has written instead.
+        The mails that a dry run has written instead, and for whom each is.
     """
 
     made: Made | None
     sending: tuple[Sending, ...]
-    status: Literal["ok", "failed"]
+    exit_code: int
     sentence: str
-    files: tuple[Path, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> Literal["ok", "failed"]:
+        """As the history has it."""
+        return "failed" if self.exit_code else "ok"
 
 
 def run_report(
@@ -76,8 +81,9 @@ def run_report(
 ) -> Ran:
     """Make a report of `revops.toml` for a logical date, remember its figures, and mail it.
 
-    Readers get it whole or not at all: when a notebook fails, the data are stale, or a part cannot
-    be shown to hold only its own rows, its owner alone is written to.
+    Readers get it whole or not at all: when a notebook fails, the data are stale, a part cannot be
+    shown to hold only its own rows, or `revops.toml` asks for what is not there, its owner alone is
+    written to.
 
     Parameters
     ----------
@@ -90,8 +96,8 @@ def run_report(
     mail
         Whether to mail it; it is made and remembered in any case.
     dry_run
-        Write the mails beside the reports, open no connection, and remember nothing. What has been
-        restated is not told then, for that takes a run to compare.
+        Write the mails as they would go out now into that folder, one of each, and nothing else:
+        mail nobody, leave the reports as they are, and remember nothing.
     resend_failed
         Mail it to those who were refused, and to nobody else.
     progress
@@ -100,203 +106,54 @@ def run_report(
     Raises
     ------
     RequestError
-        When there is no such report, or `revops.toml` does not say how to make or mail it.
+        When there is no such report, or no way to tell anybody: `[mail]`, or the owner's address,
+        is missing or wrong.
     """
     if name not in ws.settings.reports:
         raise UnknownNameError("a report", name, ws.settings.reports)
-    issue = _Issue(ws, name, logical_date, now, into, progress, is_kept=not dry_run)
     if dry_run:
-        with issue.warm():
-            return _through(issue, Memory(), _Post(into, None) if mail else None)
+        with TemporaryDirectory() as away, open_history(Path(away) / "history.sqlite") as tried:
+            if ws.has_history():
+                with ws.open_history() as history:
+                    copy(name, history, tried)
+            issue = Issue(ws, name, logical_date, now, Path(away), progress, is_kept=False)
+            post = _Post(into, None, resend_failed) if mail else None
+            return replace(_remembered(issue, tried, post), made=None)
+    issue = Issue(ws, name, logical_date, now, into, progress, is_kept=True)
     post = _Post(into, _sender(issue), resend_failed) if mail else None
-    started = time.monotonic()
-    with ws.open_history() as history, issue.warm():
-        run = history.begin_run(name, logical_date, now, issue.period, issue.ws.as_of)
-        try:
-            ran = _through(issue, Memory(history, run), post)
-        except BaseException as error:
-            said = str(error) if isinstance(error, RevopsError) else type(error).__name__
-            history.end_run(run, "failed", time.monotonic() - started, said)
-            raise
-        error = ran.sentence if ran.status == "failed" else ""
-        history.end_run(run, ran.status, time.monotonic() - started, error)
-    return ran
+    with ws.open_history() as history:
+        return _remembered(issue, history, post)
 
 
 def write_mail(
     ws: "Workspace", name: str, made: Made, logical_date: dt.date, now: dt.datetime, into: Path
 ) -> Path:
     """Write the mail of a report whose notebooks are made already, as an `.eml` file."""
-    issue = _Issue(ws, name, logical_date, now, into, None, is_kept=False)
+    issue = Issue(ws, name, logical_date, now, into, None, is_kept=False)
     chosen = [each for each in made.outcomes if each.notebook in issue.report.notebooks]
     email = issue.email(issue.ws, replace(made, outcomes=chosen), issue.trends, [])
     return _Post(into, None).write(email, now)
 
 
 @dataclass(frozen=True)
-class _Issue:
-    """One issue of a report: of which day, and what it tells."""
-
-    whole: "Workspace"
-    name: str
-    logical_date: dt.date
-    now: dt.datetime
-    into: Path
-    progress: Callable[[Any], None] | None
-    is_kept: bool
-
-    @cached_property
-    def report(self) -> "Report":
-        """What `revops.toml` says of it."""
-        return self.whole.settings.reports[self.name]
-
-    @cached_property
-    def ws(self) -> "Workspace":
-        """The company as of the logical date.
-
-        Data that go almost to it are known to its end: a month whose last Sunday was quiet is
-        whole. What lies after older data is not known.
-        """
-        known, limit = self.logical_date, self.report.max_staleness_days
-        sources = self.whole.tables.sources.values()
-        days = [each.health.newest for each in sources if isinstance(each, Source)]
-        newest = max(filter(None, days), default=known)
-        if (known - newest).days > (QUIET if limit is None else limit):
-            known = newest
-        return replace(self.whole, tables=replace(self.whole.tables, as_of=known))
-
-    @cached_property
-    def period(self) -> str:
-        """The period that it tells."""
-        return periods.resolve(self.report.period, self.logical_date, self.whole.calendar)
-
-    @cached_property
-    def named(self) -> list[str]:
-        """The KPIs that notebooks are called after."""
-        known = {kpi.name for kpi in kpis.ALL}
-        return [each for each in self.report.notebooks if each in known]
-
-    @cached_property
-    def told(self) -> list[Kpi]:
-        """The KPIs that it tells: all, unless each notebook is about one."""
-        if len(self.named) < len(self.report.notebooks):
-            return list(kpis.ALL)
-        wanted = {*self.named, "revenue", *(each.kpi for each in self.report.alerts)}
-        return [kpi for kpi in kpis.ALL if kpi.name in wanted]
-
-    @cached_property
-    def trends(self) -> dict[str, "Result"]:
-        """The figures of the whole, over the periods before too."""
-        return self.counted(self.ws)
-
-    def counted(self, ws: "Workspace", by: str = "") -> dict[str, "Result"]:
-        """Count its figures over the periods, of the whole or of a part's own rows."""
-        over = periods.last(TREND, self.period)
-        return {kpi.name: kpi.over(ws, over, by) for kpi in self.told}
-
-    @cached_property
-    def stale(self) -> list[str]:
-        """Say which tables have had nothing new for longer than the report allows."""
-        limit, said = self.report.max_staleness_days, []
-        needed = {table for kpi in self.told for table in _tables_of(kpi)} - set(SLOW)
-        for name in needed & set(self.whole.tables.sources):
-            source = self.whole.tables.sources[name]
-            newest = source.health.newest if isinstance(source, Source) else None
-            days = (self.logical_date - newest).days if newest else 0
-            if limit is not None and days > limit:
-                said.append(
-                    f"Nothing in {name} is later than {newest}, {plural(days, 'day')} before "
-                    f"{self.logical_date}; max_staleness_days allows {limit}."
-                )
-        return sorted(said)
-
-    def warm(self) -> AbstractContextManager[None]:
-        """Keep one warm parent for the kernels of the whole and of all parts."""
-        from revops_kit.report import warm
-        from revops_kit.share import notebooks
-
-        folder = self.whole.file.parent
-        mine = [file for name, file in notebooks(folder).items() if name in self.report.notebooks]
-        return warm.warm(mine, folder)
-
-    def make(self, ws: "Workspace") -> Made:
-        """Run its notebooks; those of a part go into a folder of their own."""
-        from revops_kit.report.folder import inside
-
-        report = self.report
-        into, folder = (
-            (inside(self.into, self.name), ws.part[1]) if ws.part else (self.into, self.name)
-        )
-        request = Request(
-            report.notebooks,
-            self.period,
-            report.by,
-            folder=folder,
-            is_remembered=self.is_kept and not ws.part,
-        )
-        return make(ws, request, into, made_at=self.now, progress=self.progress)
-
-    def email(
-        self,
-        ws: "Workspace",
-        made: Made,
-        trends: Mapping[str, "Result"],
-        raised: Sequence[Alarm],
-        restated: pd.DataFrame | None = None,
-    ) -> Email:
-        """Write the mail of the whole or of a part."""
-        to = self.report.burst_to[ws.part[1]] if ws.part else self.report.to
-        story = replace(
-            self.story,
-            trends=trends,
-            outcomes=made.outcomes,
-            alarms=raised,
-            restated=pd.DataFrame() if restated is None else restated,
-            as_of=ws.as_of,
-            part=ws.part[1] if ws.part else "",
-        )
-        return compose(story, self.sender, to, self.report.owner)
-
-    @cached_property
-    def story(self) -> Story:
-        """What all its mails have in common."""
-        mail = self.whole.settings.mail
-        link = f"{mail.link.rstrip('/')}/{self.name}" if mail and mail.link else ""
-        return Story(
-            self.name,
-            self.logical_date,
-            self.whole.company.name,
-            self.period,
-            None,
-            {},
-            named=self.named if len(self.named) == len(self.report.notebooks) else (),
-            link=link,
-        )
-
-    @cached_property
-    def sender(self) -> str:
-        """Who its mails come from; a dry run need not know."""
-        mail = self.whole.settings.mail
-        return (mail and mail.from_) or self.report.owner or "revops@localhost"
-
-
-@dataclass(frozen=True)
 class _Post:
-    """The way that mails take: to a server, or into a file where there is no sender."""
+    """The way that mails take: through a sender, or, in a dry run without one, into files."""
 
     into: Path
     sender: Server | Outbox | None
     resend_failed: bool = False
-    files: list[Path] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)
 
     def deliver(
-        self, email: Email, memory: Memory, now: dt.datetime, is_correction: bool = False
-    ) -> Sending | None:
-        """Send a mail to each of its readers, or write it."""
-        if not self.sender:
-            self.files.append(self.write(email, now))
-            return None
-        return send(
+        self,
+        email: Email,
+        memory: Memory,
+        now: dt.datetime,
+        is_correction: bool = False,
+        backoff: Sequence[float] | None = None,
+    ) -> Sending:
+        """Send a mail to each of its readers, or write it and note for whom it is."""
+        sending = send(
             email,
             memory.history,
             self.sender,
@@ -304,7 +161,13 @@ class _Post:
             run=memory.run,
             resend_failed=self.resend_failed and not is_correction,
             is_correction=is_correction,
+            backoff=backoff,
         )
+        if not self.sender:
+            readers = ", ".join(each.recipient for each in sending.of("claimed"))
+            said = f"is for {readers or 'nobody'}."
+            self.files[self.write(email, now)] = " ".join([said, *sending.left])
+        return sending
 
     def write(self, email: Email, now: dt.datetime) -> Path:
         """Write the first reader's mail beside the reports."""
@@ -323,10 +186,30 @@ class _Post:
         return file
 
 
-def _through(issue: _Issue, memory: Memory, post: _Post | None) -> Ran:
+def _remembered(issue: Issue, history: History, post: _Post | None) -> Ran:
+    """Put a run into the history, from its beginning to its end."""
+    started, period = time.monotonic(), ""
+    with suppress(PeriodError):  # the run itself will meet it
+        period = issue.period
+    with issue.warm():
+        run = history.begin_run(issue.name, issue.logical_date, issue.now, period, issue.ws.as_of)
+        try:
+            ran = _through(issue, Memory(history, run), post)
+        except BaseException as error:
+            said = str(error) if isinstance(error, RevopsError) else type(error).__name__
+            history.end_run(run, "failed", time.monotonic() - started, said)
+            raise
+        error = ran.sentence if ran.status == "failed" else ""
+        history.end_run(run, ran.status, time.monotonic() - started, error)
+    return ran
+
+
+def _through(issue: Issue, memory: Memory, post: _Post | None) -> Ran:
     """Make, remember, decide, and mail; what goes wrong is told to the owner."""
     made = None
     try:
+        if post:
+            issue.check()
         made = issue.make(issue.ws)
         memory.keep_figures(issue.trends, "", "")
         if troubles := [f"{each.notebook}: {each.error}" for each in made.failed]:
@@ -334,44 +217,53 @@ def _through(issue: _Issue, memory: Memory, post: _Post | None) -> Ran:
         if issue.stale:
             return _to_owner(issue, memory, post, made, "The data are stale.", issue.stale)
         if not post:
-            return Ran(made, (), "ok", f"Made {plural(len(made.outcomes), 'report')}.")
+            return Ran(made, (), 0, f"Made {plural(len(made.outcomes), 'report')}.")
         mails, quiet = _mails(issue, memory, made)
-    except RequestError:
-        raise
     except RevopsError as error:
-        return _to_owner(issue, memory, post, made, str(error), [])
-    sendings = []
+        ran = _to_owner(issue, memory, post, made, str(error))
+        return replace(ran, exit_code=error.exit_code)
+    except Exception as error:
+        # Its message may quote data.
+        said = f"Something went wrong that should not have ({type(error).__name__})."
+        _to_owner(issue, memory, post, made, said)
+        raise
+    sendings, backoff = [], None
     for email, raised in mails:
-        if sending := post.deliver(email, memory, issue.now):
-            sendings.append(sending)
-            if sending.of("sent"):
-                memory.keep_alarms(raised, email.part)
-    said = [str(each) for each in sendings]
-    if post.files:
-        said.append(f"Not sent, but written: {plural(len(post.files), 'mail')}.")
+        sending = post.deliver(email, memory, issue.now, backoff=backoff)
+        sendings.append(sending)
+        if sending.trouble:
+            backoff = ()  # a server that stays away is not waited for by each part anew
+        if sending.of("sent"):
+            memory.keep_alarms(raised, email.part)
+    if not post.sender:
+        told = f"Not sent, but written: {plural(len(mails), 'mail')}." if mails else ""
+        said = " ".join(filter(None, [told, *quiet])) or "Nobody to mail it to."
+        return Ran(made, tuple(sendings), 0, said, post.files)
     is_done = all(each.is_done for each in sendings)
-    sentence = " ".join([*said, *quiet]) or "Nobody to mail it to."
-    return Ran(made, tuple(sendings), "ok" if is_done else "failed", sentence, tuple(post.files))
+    said = " ".join([*map(str, sendings), *quiet]) or "Nobody to mail it to."
+    return Ran(made, tuple(sendings), 0 if is_done else 1, said)
 
 
 def _mails(
-    issue: _Issue, memory: Memory, made: Made
+    issue: Issue, memory: Memory, made: Made
 ) -> tuple[list[tuple[Email, list[Alarm]]], list[str]]:
     """Write all mails that shall go out, and say why others do not; parts are proved first."""
     mails, quiet, proofs, by = [], [], {}, ""
     stories = [(issue.ws, made, issue.trends)] if issue.report.to else []
-    if issue.report.burst_by and issue.report.burst_to:
-        by = issue.ws.tables.split(issue.report.burst_by).by
-        parts = [issue.ws.only(by, value) for value in issue.report.burst_to]
-        stories += [(ws, issue.make(ws), issue.counted(ws)) for ws in parts]
-        whole = Whole(issue.ws, by, issue.counted(issue.ws, by), issue.trends)
-        if nobody := sorted(whole.values - set(issue.report.burst_to)):
+    if issue.parts:
+        by = issue.parts[0].part[0]
+        stories += [(ws, issue.make(ws), issue.counted(ws)) for ws in issue.parts]
+        split = issue.counted(issue.ws, by)
+        whole = Whole(issue.ws, by, split, issue.trends, issue.prose)
+        if nobody := sorted(whole.values - {ws.part[1] for ws in issue.parts}):
             quiet.append(f"No mail for {by} {', '.join(nobody)}: burst_to does not name them.")
     for ws, reports, trends in stories:
         part = ws.part[1] if ws.part else ""
         if reports.failed:
             said = "; ".join(f"{each.notebook}: {each.error}" for each in reports.failed)
-            raise MailError(f"The reports of {by} {part!r} failed. {said}")
+            raise MailError(
+                f"The reports of {by} {part!r} failed (workspace = {ws.reference}). {said}"
+            )
         raised = alarms(
             issue.report.alerts, trends, issue.logical_date, memory.alarms_told(issue.name, part)
         )
@@ -392,40 +284,58 @@ def _mails(
 
 
 def _to_owner(
-    issue: _Issue,
+    issue: Issue,
     memory: Memory,
     post: _Post | None,
     made: Made | None,
     sentence: str,
-    troubles: Sequence[str],
+    troubles: Sequence[str] = (),
 ) -> Ran:
     """Write to the owner alone: what went wrong, with what parameters, and how to run it again."""
+    memory.forget_figures()
     words = " ".join([sentence, *troubles])
     if not post:
-        return Ran(made, (), "failed", words)
-    if not issue.report.owner:
-        return Ran(made, (), "failed", f"{words} Not mailed; the report names no owner to tell.")
+        return Ran(made, (), 1, words)
+    owner = issue.report.owner
+    if not owner:
+        return Ran(made, (), 1, f"{words} Not mailed; the report names no owner to tell.")
     where = shlex.quote(issue.whole.file.name)
     facts = {
         "troubles": list(troubles),
-        "parameters": _parameters(made),
+        "parameters": _parameters(issue, made),
         "command": f"revops mail {shlex.quote(issue.name)} -w {where} --as-of {issue.logical_date}",
     }
     kept = attachments(made.outcomes, "")[0] if made else ()
-    email = failure(issue.story, sentence, facts, issue.sender, issue.report.owner, kept)
+    email = failure(issue.story, sentence, facts, issue.sender, owner, kept)
     sending = post.deliver(email, memory, issue.now, is_correction=True)
-    told = f"Readers get nothing; {issue.report.owner} is told."
-    sendings = (sending,) if sending else ()
-    return Ran(made, sendings, "failed", f"{words} {told}", tuple(post.files))
+    if not post.sender:
+        told = f"Readers would get nothing, and {owner} this mail."
+    elif sending.is_done:
+        told = f"Readers get nothing; {owner} is told."
+    else:
+        who = sending.deliveries[0]
+        told = f"Readers get nothing, and {who} could not be told. {sending.trouble}".rstrip()
+    return Ran(made, (sending,), 1, f"{words} {told}", post.files)
 
 
-def _parameters(made: Made | None) -> list[tuple[str, str]]:
-    """List what the notebooks were run with, as in `run.json`, and nothing that looks secret."""
-    try:
-        said = json.loads((made.folder / "run.json").read_text("utf-8"))["parameters"]
-    except (AttributeError, OSError, ValueError, LookupError):
-        return []
-    return [(name, "…" if SECRET.search(name) else str(value)) for name, value in said.items()]
+def _parameters(issue: Issue, made: Made | None) -> list[tuple[str, str]]:
+    """List what the notebooks were run with, or should have been, and nothing that looks secret."""
+    report = issue.report
+    said = {
+        "notebooks": ", ".join(report.notebooks),
+        "period": report.period,
+        "as_of": issue.logical_date,
+        "by": report.by,
+        "burst_by": report.burst_by,
+    }
+    if made:
+        with suppress(OSError, ValueError, LookupError):
+            said = json.loads((made.folder / "run.json").read_text("utf-8"))["parameters"]
+    return [
+        (name, "…" if SECRET.search(name) else str(value))
+        for name, value in said.items()
+        if value != ""
+    ]
 
 
 def _note(folder: Path, more: Mapping[str, Any]) -> None:
@@ -438,11 +348,10 @@ def _note(folder: Path, more: Mapping[str, Any]) -> None:
         publish_texts({"run.json": text}, stage, folder)
 
 
-def _sender(issue: _Issue) -> Server | Outbox | None:
+def _sender(issue: Issue) -> Server | Outbox | None:
     """Open the way out; none is needed where nobody shall get a mail."""
-    report, settings = issue.report, issue.whole.settings.mail
-    readers = [*report.to, *(each for to in report.burst_to.values() for each in to), report.owner]
-    if not addresses(filter(None, readers)):
+    settings = issue.whole.settings.mail
+    if not issue.readers and not issue.report.owner:
         return None
     if not settings or not settings.url or not settings.from_:
         raise WorkspaceError(
@@ -450,7 +359,3 @@ def _sender(issue: _Issue) -> Server | Outbox | None:
             f"mailed. With --dry-run its mails are written, to look at."
         )
     return open_sender(settings.url, issue.whole.file.parent, settings.ca)
-
-
-def _tables_of(kpi: Kpi) -> list[str]:
-    return [*kpi.needs, *(each.partition(".")[0] for each in kpi.either)]

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "revops_kit"
 FLOORS = [
     {"errors"},
     {"periods", "units", "sparkline", "cron"},
-    {"contracts", "stats"},
+    {"contracts", "stats", "wording"},
     {"sources"},
     {"tables"},
     {"snapshots", "history"},
@@ -35,6 +35,7 @@ FLOORS = [
     {"__init__"},
     {"report", "checking", "share"},
     {"mail", "making"},
+    {"issue"},
     {"mailing"},
     {"schedule"},
     {"readme"},

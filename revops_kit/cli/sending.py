@@ -20,7 +20,7 @@ def mail(
         str, typer.Option(help="The day that the report is of, as 2026-10-31. [default: today]")
     ] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write the mails as .eml files, and send nothing.")
+        bool, typer.Option("--dry-run", help="Write the mails as .eml files, and nothing else.")
     ] = False,
     resend_failed: Annotated[
         bool, typer.Option("--resend-failed", help="Send to those who were refused, only.")
@@ -29,8 +29,11 @@ def mail(
     """Make a report and mail it to its readers, each of whom gets it once.
 
     A second run for the same day sends to those whom the first did not reach. When the data are
-    stale or a notebook fails, the report's owner alone is written to. Exit code 1 when readers have
-    not got what they should.
+    stale, a notebook fails or revops.toml asks for what is not there, the report's owner alone is
+    written to. Exit code 1 when readers have not got what they should.
+
+    --dry-run writes one .eml of each mail into reports/, as it would go out now, and tells for whom
+    it is; reports, readers and the history are left alone.
 
     revops mail weekly --dry-run
 
@@ -55,7 +58,8 @@ def mail(
             progress=step,
         )
     print(UNPRINTABLE.sub(" ", ran.sentence), file=sys.stderr)
-    for file in ran.files:
+    for file, said in ran.files.items():
+        print(f"{file.name} {UNPRINTABLE.sub(' ', said)}", file=sys.stderr)
         print(file)
-    if ran.status == "failed":
-        raise typer.Exit(1)
+    if ran.exit_code:
+        raise typer.Exit(ran.exit_code)

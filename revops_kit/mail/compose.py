@@ -15,7 +15,7 @@ from revops_kit.mail.addresses import address, one_line
 from revops_kit.mail.message import Attachment, Email, Image
 from revops_kit.mail.page import fitted, page
 from revops_kit.periods import spoken
-from revops_kit.units import MINUS, NARROW_SPACE, Unit, percent, plural
+from revops_kit.units import MINUS, NARROW_SPACE, percent, plural
 
 if TYPE_CHECKING:
     from revops_kit.mail.alerts import Alarm
@@ -118,7 +118,8 @@ def compose(story: Story, sender: str, to: Sequence[str], owner: str = "") -> Em
     order = _order(story)
     told = [trend for trend in order if not pd.isna(trend.value)]
     figures = [_figure(trend) for trend in told]
-    pictures = [(trend, trend.plot()) for trend in told if len(trend.periods) > 1][:CHARTS]
+    drawn = [trend for trend in told if len(trend.periods) > 1][:CHARTS]
+    pictures = [(trend, trend.plot()) for trend in drawn]
     images = tuple(
         Image(f"{trend.kpi.name}.chart", chart.png(), chart.alt) for trend, chart in pictures
     )
@@ -221,10 +222,14 @@ def _order(story: Story) -> list["Result"]:
     clear = [name for name, each in trends.items() if standing(each)[0] in ("good", "bad")]
     alarms = [each.kpi for each in story.alarms]
     names = [*story.named, *FIRST, *alarms, *clear, *trends]
-    if "revenue" in trends:
-        # The same figure under two names.
-        trends.pop(measure(trends["revenue"].tables).name, None)
+    trends.pop(_repeated(trends), None)
     return [trends[name] for name in dict.fromkeys(names) if name in trends]
+
+
+def _repeated(trends: Mapping[str, "Result"]) -> str:
+    """Name the figure that revenue is, which is told once."""
+    revenue = trends.get("revenue")
+    return "" if revenue is None or revenue.unavailable else measure(revenue.tables).name
 
 
 def _figure(trend: "Result") -> Figure:
@@ -236,10 +241,13 @@ def _figure(trend: "Result") -> Figure:
         before, _, year = spoken(change.before).partition(" of ")
         moved += f" on {before}" if trend.period[:4] == year else f" on {spoken(change.before)}"
     value = trend.kpi.unit.write(trend.value, trend.currency)
-    label = trend.kpi.title
-    if trend.kpi.name == "revenue":
-        label += f" ({_short(trend)})"
-    return Figure(label, value, moved, kind, words)
+    return Figure(_label(trend), value, moved, kind, words)
+
+
+def _label(trend: "Result") -> str:
+    """Name a figure, with what revenue means."""
+    title = trend.kpi.title
+    return f"{title} ({_short(trend)})" if trend.kpi.name == "revenue" else title
 
 
 def _short(trend: "Result") -> str:
@@ -302,21 +310,15 @@ def _changes(told: Sequence["Result"]) -> list[str]:
 
 
 def _restated(frame: pd.DataFrame, story: Story) -> list[dict[str, str]]:
-    """Write the figures told earlier that have moved since, old and new."""
+    """Write the figures told earlier that have moved since, as far as a reader sees it."""
     rows = []
     for row in frame.to_dict("records"):
-        trend, unit = story.trends.get(row["kpi"]), Unit(row["unit"])
-        currency = trend.currency if trend else ""
-        old, new = (None if pd.isna(row[end]) else row[end] for end in ("old", "new"))
-        rows.append(
-            {
-                "figure": trend.kpi.title if trend else row["kpi"],
-                "period": spoken(row["period"]),
-                "old": unit.write(old, currency),
-                "new": unit.write(new, currency),
-                "told_on": str(row["told_on"]),
-            }
-        )
+        trend = story.trends[row["kpi"]]
+        unit = trend.kpi.unit
+        old, new = (unit.write(row[end], trend.currency) for end in ("old", "new"))
+        if old != new and row["kpi"] != _repeated(story.trends):
+            figure = {"figure": _label(trend), "period": spoken(row["period"])}
+            rows.append(figure | {"old": old, "new": new})
     return rows
 
 

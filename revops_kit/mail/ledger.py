@@ -84,9 +84,17 @@ class Sending:
         return all(each.state == "sent" for each in self.deliveries)
 
     def __str__(self) -> str:
-        sent = self.of("sent")
-        before = [each for each in sent if not each.is_new]
-        lines = [f"Sent to {plural(len(sent) - len(before), 'reader')}."]
+        sent = plural(sum(each.is_new for each in self.of("sent")), "reader")
+        lines = [f"Sent to {sent}.", *self.left]
+        if claimed := self.of("claimed"):
+            lines.append(f"Still to be sent: {', '.join(map(str, claimed))}.")
+        return " ".join([*lines, *filter(None, [self.trouble])])
+
+    @property
+    def left(self) -> list[str]:
+        """Say of whom it is not sent to, why: a sentence each."""
+        lines = []
+        before = [each for each in self.of("sent") if not each.is_new]
         if before:
             lines.append(f"{plural(len(before), 'reader')} had it before.")
         if others := sum(not each.is_same for each in before):
@@ -97,21 +105,19 @@ class Sending:
         if refused := self.of("refused"):
             named = ", ".join(map(str, refused))
             lines.append(f"Refused: {named}. To try them again: --resend-failed.")
-        if claimed := self.of("claimed"):
-            lines.append(f"Still to be sent: {', '.join(map(str, claimed))}.")
-        return " ".join([*lines, *filter(None, [self.trouble])])
+        return lines
 
 
 def send(
     email: Email,
     history: History,
-    sender: Server | Outbox,
+    sender: Server | Outbox | None,
     at: dt.datetime,
     *,
     run: int | None = None,
     resend_failed: bool = False,
     is_correction: bool = False,
-    backoff: Sequence[float] = BACKOFF,
+    backoff: Sequence[float] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Sending:
     """Send a mail to each of its readers who has not had it.
@@ -122,6 +128,8 @@ def send(
 
     Parameters
     ----------
+    sender
+        None takes the readers whom it is for, and leaves it at that.
     at
         The moment it is, which dates the mails and the ledger.
     run
@@ -132,7 +140,7 @@ def send(
         Send to all, although they had a mail of this report and date: its content is another.
         The same correction is sent once.
     backoff
-        Seconds to wait before each further attempt.
+        Seconds to wait before each further attempt; BACKOFF when left out.
 
     Raises
     ------
@@ -147,7 +155,10 @@ def send(
     with history.store.alone(f"mail {email.report}", wait=True):
         book = _Book(email, history, now, run, is_correction)
         todo = book.reopen() if resend_failed else book.claim()
-        trouble = _deliver(email, book, sender, at, todo, backoff, sleep) if todo else ""
+        trouble = ""
+        if sender and todo:
+            waits = BACKOFF if backoff is None else backoff
+            trouble = _deliver(email, book, sender, at, todo, waits, sleep)
         return Sending(book.deliveries(todo), trouble)
 
 
@@ -288,9 +299,11 @@ class _Book:
         query = sa.select(mails.c.recipient).where(self.mine, which)
         found = set(con.execute(query).scalars())
         taken = [each for each in self.email.recipients if each.key in found]
-        for each in taken:
-            change = {"state": "claimed", "is_handed_over": False, **self._contents(each)}
-            self._update(con, [each], sa.true(), change)
+        mine = mails.update().where(self.mine, mails.c.recipient == sa.bindparam("reader"))
+        change = {"state": "claimed", "is_handed_over": False}
+        rows = [{"reader": each.key, **change, **self._contents(each)} for each in taken]
+        if rows:
+            con.execute(mine, rows)
         return taken
 
     def _contents(self, reader: Address) -> dict[str, object]:

@@ -69,6 +69,8 @@ class Letter:
     ----------
     name
         For a file: the same whenever the mail is written.
+    data
+        Lines that end in CRLF, the last one too.
     """
 
     name: str
@@ -143,9 +145,12 @@ class Email:
 
     @cached_property
     def content(self) -> str:
-        """A digest of all that its readers see."""
+        """A digest of what it says.
+
+        Of attached reports it has the names: they tell when they were made.
+        """
         images = [(each.cid, each.alt, each.data) for each in self.images]
-        files = [(each.name, each.kind, each.data) for each in self.attachments]
+        files = [each.name for each in self.attachments]
         return _digest(self.subject, self.text, self.html, images, files)
 
     def message_id(self, recipient: Address) -> str:

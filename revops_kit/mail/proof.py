@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import ibis
+
 from revops_kit.contracts import contract
 from revops_kit.errors import MailError
 from revops_kit.mail.message import Email
 from revops_kit.sources import Source
-from revops_kit.tables import BLANK, Tables
+from revops_kit.tables import BLANK, Tables, segment_of
 
 if TYPE_CHECKING:
     from revops_kit.result import Result
@@ -39,12 +41,15 @@ class Whole:
         KPI name → its trend, split by the column: counted once for all parts.
     totals
         KPI name → its trend, of the whole.
+    prose
+        What its notebooks say whatever the data.
     """
 
     ws: "Workspace"
     by: str
     split: Mapping[str, "Result"]
     totals: Mapping[str, "Result"]
+    prose: str = ""
 
     @cached_property
     def values(self) -> frozenset[str]:
@@ -53,11 +58,17 @@ class Whole:
         tables = self.ws.tables.split(self.by)
         for source in tables.sources.values():
             if isinstance(source, Source) and tables.by in source.table.columns:
-                column = source.table[tables.by].cast("string").nullif("").fill_null(BLANK)
+                column = segment_of(source.table[tables.by])
                 found |= set(
                     column.name("value").as_table().distinct().value.to_pyarrow().to_pylist()
                 )
         return frozenset(found)
+
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """The values that notebooks say whatever the data, so that they cannot be looked for."""
+        prose = _worded(self.prose)
+        return frozenset(each for each in self.values if _worded(each) in prose)
 
     @cached_property
     def traces(self) -> frozenset[str]:
@@ -95,13 +106,15 @@ def prove(
             raise _leak(mine, whole.by, f"{name} is not what the whole, split, has for it")
     own = _traces(part.tables)
     others = whole.values - {mine, BLANK}
-    words = _Sought(others - own - _vocabulary())
-    rows = _Sought(whole.traces - own)
+    known = (mine, whole.ws.company.name, *own)
+    said = _vocabulary() | whole.spoken | _held(part.tables, others)
+    words = _Sought(others - own - said, known)
+    rows = _Sought(whole.traces - own, known)
     figures = _figures(whole, trends, mine)
     seen = 0
     for place, texts, lines in _documents(email):
         seen += len(texts) + len(lines)
-        for text in (each.replace(mine, " ") for each in texts):
+        for text in texts:
             if words.is_in(text):
                 raise _leak(mine, whole.by, f"another value of {whole.by} stands in {place}")
             if rows.is_in(text):
@@ -128,24 +141,45 @@ def prove(
 
 
 class _Sought:
-    """Texts to look for, word by word, so that it takes no longer when there are many."""
+    """Texts to look for, word by word, so that it takes no longer when there are many.
 
-    def __init__(self, texts: Iterable[str]):
-        self.starts: dict[str, list[tuple[str, ...]]] = {}
-        for text in texts:
-            if words := tuple(WORD.findall(text)):
-                self.starts.setdefault(words[0], []).append(words)
+    Longer names that readers may see are passed over: EMEA is no leak in the mail of EMEA South,
+    nor in any mail of Acme EMEA Ltd.
+    """
+
+    def __init__(self, texts: Iterable[str], known: Iterable[str]):
+        self.starts: dict[str, set[tuple[str, ...]]] = {}
+        self.known: dict[str, set[tuple[str, ...]]] = {}
+        for starts, each in ((self.starts, texts), (self.known, known)):
+            for words in filter(None, (tuple(WORD.findall(text)) for text in each)):
+                starts.setdefault(words[0], set()).add(words)
 
     def __len__(self) -> int:
         return sum(map(len, self.starts.values()))
 
     def is_in(self, text: str) -> bool:
-        words = WORD.findall(text)
-        return any(
-            tuple(words[place : place + len(each)]) == each
-            for place, word in enumerate(words)
-            for each in self.starts.get(word, ())
-        )
+        words, passed = WORD.findall(text), 0
+        for place in range(len(words)):
+            passed = max(passed, place + _longest(self.known, words, place))
+            if (found := _longest(self.starts, words, place)) and place + found > passed:
+                return True
+        return False
+
+
+def _worded(text: str) -> str:
+    return f" {' '.join(WORD.findall(text))} "
+
+
+def _longest(starts: Mapping[str, set[tuple[str, ...]]], words: list[str], place: int) -> int:
+    """Tell how many words the longest text has that stands there, 0 for none."""
+    return max(
+        (
+            len(each)
+            for each in starts.get(words[place], ())
+            if tuple(words[place : place + len(each)]) == each
+        ),
+        default=0,
+    )
 
 
 def _traces(tables: Tables) -> set[str]:
@@ -163,6 +197,21 @@ def _traces(tables: Tables) -> set[str]:
             values = source.table.select(value=source.table[column]).distinct()
             texts = (each for each in values.value.to_pyarrow().to_pylist() if each)
             found.update(each for each in texts if _is_telling(each, column in key))
+    return found
+
+
+def _held(tables: Tables, values: Iterable[str]) -> set[str]:
+    """Find the values that rows hold in any column: a plan may be called as another region is."""
+    found, values = set(), list(values)
+    for source in tables.sources.values():
+        if values and isinstance(source, Source):
+            table = source.table
+            columns = [table[name] for name, kind in table.schema().items() if kind.is_string()]
+            texts = [column.name("value").as_table() for column in columns]
+            if texts:
+                every = ibis.union(*texts) if len(texts) > 1 else texts[0]
+                held = every.filter(every.value.isin(values)).distinct()
+                found.update(held.value.to_pyarrow().to_pylist())
     return found
 
 
@@ -190,12 +239,15 @@ def _figures(whole: Whole, trends: Mapping[str, "Result"], mine: str) -> dict[st
         split, total = whole.split[name], whole.totals[name]
         last = split.frame[split.frame.period == trend.period]
         others = [] if split.unavailable else last[last[split.by] != mine].value.tolist()
-        own = [*trend.frame.value, *trend.frame.low, *trend.frame.high]
+        frame, unit = trend.frame, trend.kpi.unit
+        own = [*frame.value, *frame.low, *frame.high]
         taken = {form for value in own for form in _forms(value)}
-        taken |= {_digits(trend.kpi.unit.write(value, trend.currency)) for value in own}
+        taken |= {_digits(unit.write(value, trend.currency)) for value in own}
+        taken |= {_digits(unit.write_change(step, trend.currency)) for step in frame.value.diff()}
+        taken |= {_digits(f"{count:.0f}") for count in frame.n}
         forms = {form for value in [*others, total.value] for form in _forms(value)}
         if trend.kpi.summary.is_sum and not math.isnan(total.value):
-            short = _digits(trend.kpi.unit.write(total.value, trend.currency))
+            short = _digits(unit.write(total.value, trend.currency))
             forms |= {short} if len(short) >= 3 else set()
         written[name] = forms - taken
     return written

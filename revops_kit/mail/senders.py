@@ -179,6 +179,8 @@ class Session:
             if smtp:
                 smtp.close()
             return _not_open(server, stage, error)
+        # The final dot goes by itself, and would wait until what went before is acknowledged.
+        smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._smtp = smtp
         return None
 
@@ -201,9 +203,8 @@ class Session:
                 code, _ = smtp.docmd("DATA")
             if code != 354:
                 return self._turned_down(code, stage)
-            end = b"" if letter.data.endswith(b"\r\n") else b"\r\n"
             # A line that begins with a dot gets another, which the server takes away.
-            smtp.send(re.sub(rb"(?m)^\.", b"..", letter.data) + end)
+            smtp.send(letter.data.replace(b"\r\n.", b"\r\n.."))
             if _has_hung_up(smtp.sock):
                 raise smtplib.SMTPServerDisconnected
             if not hand_over():

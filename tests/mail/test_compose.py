@@ -134,9 +134,17 @@ def test_ordinary_mail_leaves_nothing_out(all_trends):
 
 
 def test_restated_figures_are_told_old_and_new(trends):
-    row = {"kpi": "mrr", "period": "2026-08", "unit": "money", "old": 900.0, "new": 1_000.0}
-    email = write(story(trends, restated=pd.DataFrame([row | {"told_on": DAY}])))
-    assert "Monthly recurring revenue, August 2026: $900 → $1,000" in email.text
+    def row(kpi, old, new):
+        return {"kpi": kpi, "period": "2026-08", "old": old, "new": new}
+
+    moved = [row("revenue", 900.0, 1_000.0), row("mrr", 900.0, 1_000.0)]  # one by two names
+    moved += [row("churn", 0.25, 0.2500001), row("win_rate", float("nan"), 0.5)]
+    email = write(story(trends, restated=pd.DataFrame(moved)))
+    told = email.text.partition("the source has changed.\n")[2].partition("\n\n")[0]
+    assert told.replace("\u202f", " ").splitlines() == [
+        "- Revenue (MRR), August 2026: $900 → $1,000",
+        "- Win rate, August 2026: – → 50.0 %",
+    ]
     assert "$900 → <b>$1,000</b>" in email.html
 
 

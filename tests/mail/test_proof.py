@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
+import ibis
 import pytest
 
 import revops_kit as rk
@@ -23,6 +24,10 @@ def count(ws, by=""):
 
 @pytest.fixture(scope="module")
 def whole():
+    return company()
+
+
+def company(plan="Basic"):
     """Two regions: EMEA has 123,456.78 of MRR, AMER 234,567.89."""
     accounts, customers, subscriptions = [], [], []
     for key, (region, mrr) in enumerate([("EMEA", 123_456.78), ("AMER", 234_567.89)]):
@@ -31,7 +36,7 @@ def whole():
         )
         customers.append({"customer_id": f"CUS-{key}", "account_id": f"ACC-{key}"})
         row = {"subscription_id": f"SUB-{key}", "customer_id": f"CUS-{key}", "mrr": mrr}
-        subscriptions.append(row | {"started_on": "2026-01-01"})
+        subscriptions.append(row | {"started_on": "2026-01-01", "plan": plan})
     tables = samples.tables(
         {"accounts": accounts, "customers": customers, "subscriptions": subscriptions},
         as_of="2026-09-30",
@@ -106,3 +111,39 @@ def test_figures_of_more_than_its_rows_are_noticed(email, emea, whole):
 def test_own_names_are_no_leak(email, emea, whole):
     page = b"<html><body><p>SUB-0 of E Works in EMEA: MRR 123,456.78</p></body></html>"
     prove(replace(email, attachments=(Attachment("mrr.html", page),)), emea, whole, count(emea))
+
+
+def test_names_that_all_may_see_are_no_leak_but_longer_ones_are(email, emea, whole):
+    company = Settings.model_validate({"company": {"name": "Acme AMER Ltd"}})
+    of_acme = replace(whole, ws=replace(whole.ws, settings=company))
+
+    def proved(said):
+        leaky = replace(email, text=f"{email.text}\n{said}\n")
+        return prove(leaky, emea, of_acme, count(emea))["found"]
+
+    assert proved("Figures of Acme AMER Ltd in EMEA") == 0
+    for leak in ("Acme and AMER", "Acme AMER Ltd in AMER", "EMEA A Works"):
+        with pytest.raises(MailError, match="would tell of others"):
+            proved(leak)
+
+
+def test_value_that_is_said_of_other_things_is_no_leak(email, emea, whole):
+    said = replace(email, text=f"{email.text}\nAMER\n")
+    other = company(plan="AMER")
+    assert prove(said, other.ws.only("region", "EMEA"), other, count(emea))["found"] == 0
+    assert prove(said, emea, replace(whole, prose="# In AMER, and else"), count(emea))["found"] == 0
+    with pytest.raises(MailError, match="another value of region"):
+        prove(said, emea, replace(whole, prose="# AMERICA"), count(emea))
+
+
+def test_own_name_may_hold_that_of_another_part(email, emea, whole):
+    named = whole.ws.tables.sources["accounts"]
+    longer = named.table.mutate(name=ibis.cases((named.table.region == "EMEA", "The A Works Ltd"),
+                                                else_=named.table.name))  # fmt: skip
+    sources = {**whole.ws.tables.sources, "accounts": replace(named, table=longer)}
+    tables = replace(whole.ws.tables, sources=sources)
+    other = replace(whole, ws=replace(whole.ws, tables=tables))
+    part = other.ws.only("region", "EMEA")
+    assert prove(replace(email, text="The A Works Ltd"), part, other, count(emea))["found"] == 0
+    with pytest.raises(MailError, match="a row of another value"):
+        prove(replace(email, text="The A Works Inc"), part, other, count(emea))

@@ -4,97 +4,22 @@ import datetime as dt
 import json
 from email import message_from_bytes, policy
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import revops_kit as rk
-from revops_kit.errors import RequestError, UnknownNameError, WorkspaceError
+from revops_kit import cli
+from revops_kit.errors import UnknownNameError, WorkspaceError
 from revops_kit.mailing import run_report
-from revops_kit.report import warm
 from revops_kit.workspace import secrets_of
+from tests.mail.company import TOML
 
+pytestmark = pytest.mark.usefixtures("warm_parent")
 DAY = dt.date(2026, 9, 30)
 SEVEN = dt.datetime(2026, 10, 1, 7, tzinfo=dt.UTC)
-TOML = """
-[company]
-name = "Northwind"
-[tables.accounts]
-file = "accounts.csv"
-[tables.customers]
-file = "customers.csv"
-[tables.subscriptions]
-file = "subscriptions.csv"
-[mail]
-url = "file:outbox"
-from = "RevOps <revops@example.com>"
-[reports.weekly]
-notebooks = ["mrr"]
-to = ["leaders@example.com", "Leaders <LEADERS@Example.com>"]
-owner = "owner@example.com"
-max_staleness_days = 3
-[[reports.weekly.alerts]]
-kpi = "mrr"
-above = 1_000_000
-[reports.parts]
-notebooks = ["mrr"]
-owner = "owner@example.com"
-burst_by = "Region"
-[reports.parts.burst_to]
-EMEA = ["emea@example.com"]
-"<script>" = ["script@example.com"]
-"""
-# Region, customer's name, MRR; the first day of each is that of the year.
-ROWS = [("EMEA", "Alder Works", 1_111.11), ("<script>", "Birch Works", 2_222.22)]
-ROWS += [("APAC", 'Cedar "; DROP Works', 4_444.44)]
-OPEN = "import revops_kit as rk\nws = rk.open({}, as_of)"
-HEADLINE = "trend = rk.kpis.mrr.over(ws, rk.last(3, period))\ntrend.headline()"
-PARAMETERS = (
-    'workspace = "revops.toml"  # where\nperiod = "2026-09"  # when\nas_of = ""  # seen from'
-)
-ENDING = "ws.tables.customers.name.to_pandas().to_frame()"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm_parent(tmp_path_factory):
-    with warm.warm([], tmp_path_factory.mktemp("warm")):
-        yield
-
-
-@pytest.fixture
-def company(tmp_path):
-    """A workspace with a notebook of its own; `place` is what that opens."""
-
-    def company(toml=TOML, place="workspace", first=1_111.11, ending=ENDING):
-        rows = [(region, name, mrr) for region, name, mrr in ROWS]
-        rows[0] = (*rows[0][:2], first)
-        tables = {"accounts": "account_id,region\n", "customers": "customer_id,name,account_id\n"}
-        tables["subscriptions"] = "subscription_id,customer_id,started_on,ended_on,mrr\n"
-        for key, (region, name, mrr) in enumerate(rows):
-            tables["accounts"] += f"ACC-{key},{region}\n"
-            quoted = name.replace('"', '""')
-            tables["customers"] += f'CUS-{key},"{quoted}",ACC-{key}\n'
-            tables["subscriptions"] += f"SUB-{key},CUS-{key},2026-01-01,,{mrr}\n"
-        tables["subscriptions"] += "SUB-9,CUS-0,2026-09-29,2026-09-30,1\n"
-        for name, text in tables.items():
-            tmp_path.joinpath(f"{name}.csv").write_text(text, "utf-8")
-        tmp_path.joinpath("revops.toml").write_text(toml, "utf-8")
-        cells = [new_markdown_cell("# MRR"), cell(PARAMETERS, "parameters")]
-        cells += [cell(OPEN.format(place)), cell(HEADLINE, "headline"), cell(ending)]
-        folder = tmp_path / "notebooks"
-        folder.mkdir(exist_ok=True)
-        nbformat.write(new_notebook(cells=cells), folder / "mrr.ipynb")
-        return rk.open(tmp_path / "revops.toml")
-
-    return company
-
-
-def cell(source, tag=""):
-    return new_code_cell(source, metadata={"tags": [tag] if tag else []})
-
-
-def run(ws, name="weekly", day=DAY, **options):
-    return run_report(ws, name, day, now=SEVEN, into=ws.file.parent / "reports", **options)
+def run(ws, name="weekly", day=DAY, now=SEVEN, **options):
+    return run_report(ws, name, day, now=now, into=ws.file.parent / "reports", **options)
 
 
 def outbox(ws):
@@ -113,6 +38,11 @@ def words(mail):
     )
 
 
+def written(folder):
+    """Every file in a folder, with what is in it."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_report_is_made_mailed_and_remembered_once(company):
     ws = company()
     ran = run(ws)
@@ -125,7 +55,9 @@ def test_report_is_made_mailed_and_remembered_once(company):
     )
     assert [part.get_filename() for part in mail.iter_attachments()][-1] == "mrr.html"
     assert "Monthly recurring revenue in September 2026" in words(mail)
-    assert run(ws).sentence == "Sent to 0 readers. 1 reader had it before."
+    # The report attached tells when it was made; what it says is the same.
+    later = run(ws, now=SEVEN + dt.timedelta(hours=1))
+    assert later.sentence == "Sent to 0 readers. 1 reader had it before."
     with ws.open_history() as history:
         assert history.runs("weekly").status.to_list() == ["ok", "ok"]
         assert set(history.mails("weekly").run_id) == {1}
@@ -135,12 +67,13 @@ def test_report_is_made_mailed_and_remembered_once(company):
 
 def test_figures_that_moved_since_the_last_mail_are_told(company):
     run(company())
+    run(company(first=2_111.11, ending="1 / 0"), day=DAY + dt.timedelta(days=1))  # to its owner
     ws = company(first=2_111.11)
-    run(ws, day=DAY + dt.timedelta(days=1))
+    run(ws, day=DAY + dt.timedelta(days=2))
     [first, second] = outbox(ws)["leaders@example.com"]
     assert "Restated" not in words(first)
     assert "RESTATED SINCE LAST MAIL" in words(second)
-    assert "Monthly recurring revenue, August 2026: $7,778 → $8,778" in words(second)
+    assert "Revenue (MRR), August 2026: $7,778 → $8,778" in words(second)
 
 
 def test_parts_get_their_own_rows_only_and_run_json_proves_it(company):
@@ -208,12 +141,39 @@ def test_quiet_week_sends_no_alert(company):
     assert run(loud, day=DAY + dt.timedelta(days=7)).sentence == "Sent to 1 reader."
 
 
-def test_dry_run_writes_and_remembers_nothing(company):
+def test_dry_run_says_what_would_be_said_in_earnest_and_to_whom(company):
+    home = run(company()).made.folder.parents[1]
+    both = TOML.replace('to = ["leaders@example.com"', 'to = ["leaders@example.com", "new@x.org"')
+    ws, before = company(both, first=2_111.11), written(home)
+    ran = run(ws, dry_run=True)
+    file = home / "reports" / "weekly.eml"
+    assert ran.files == {
+        file: "is for new@x.org. 1 reader had it before. What 1 reader had said something else."
+    }
+    assert (ran.made, ran.sentence) == (None, "Not sent, but written: 1 mail.")
+    now = written(home)
+    assert {path for path in now if now[path] != before.get(path)} == {file}
+    shown = words(message_from_bytes(now[file], policy=policy.default))
+    assert "August 2026: $7,778 → $8,778" in shown
+    run(ws)
+    [mail] = outbox(ws)["new@x.org"]
+    assert words(mail) == shown
+
+
+def test_dry_run_needs_no_server_and_tells_whom_each_mail_is_for(company, monkeypatch, capsys):
     ws = company(TOML.replace("file:outbox", "smtps://nowhere.invalid"))
-    ran = run(ws, "parts", dry_run=True)
-    assert [file.suffix for file in ran.files] == [".eml", ".eml"]
-    assert not ws.has_history()
-    assert not ws.file.parent.joinpath("outbox").exists()
+    words = ["mail", "parts", "-w", str(ws.file), "--as-of", str(DAY), "--dry-run"]
+    monkeypatch.setattr("sys.argv", ["revops", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert not ended.value.code
+    reports = ws.file.parent / "reports"
+    files = [reports / "parts-EMEA.eml", reports / "parts-script-3761f628.eml"]
+    assert said.out.splitlines() == [str(file) for file in files]
+    assert "parts-EMEA.eml is for emea@example.com.\n" in said.err
+    assert "No mail for region APAC" in said.err
+    assert sorted(reports.rglob("*")) == files
 
 
 def test_what_cannot_be_mailed_is_refused_before_it_is_made(company):
@@ -233,14 +193,57 @@ def test_part_is_opened_by_its_reference_with_the_secrets_of_the_whole(company, 
     assert part.reference == "revops.toml#region=%3Cscript%3E"
     opened = rk.open(ws.file.with_name(part.reference))
     assert opened.part == ("region", "<script>")
-    assert opened.tables.customers.name.to_pandas().to_list() == ["Birch Works"]
+    assert opened.tables.customers.name.to_pandas().to_list() == ["<script>Birch Works"]
     assert secrets_of(ws.file.with_name(part.reference)) == {"SMTP_PASSWORD": "hush-hush-2026"}
     with pytest.raises(WorkspaceError, match="of the whole company"):
         opened.open_history()
 
 
-def test_value_that_nothing_has_is_refused_before_anything_is_sent(company):
-    ws = company(TOML.replace("EMEA =", "EMAE ="))
-    with pytest.raises(RequestError, match="no rows of region 'EMAE'"):
-        run(ws, "parts")
-    assert outbox(ws) == {}
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "said"),
+    [
+        ("parts", "EMEA =", "EMAE =", "There are no rows of region 'EMAE'"),
+        ("parts", '"Region"', '"Regio"', "Did you mean 'region'?"),
+        ("parts", 'burst_by = "Region"', "", "parts has burst_to and no burst_by"),
+        ("parts", "script@example.com", "script", "'script' is not an e-mail address"),
+        ("weekly", '["mrr"]', '["mmr"]', "Did you mean 'mrr'?"),
+        ("weekly", 'kpi = "mrr"', 'kpi = "mmr"', "There is no KPI 'mmr' for the alerts of weekly"),
+        ("weekly", '["mrr"]', '["mrr"]\nperiod = "Sept"', "'Sept' is not a period"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told_to_the_owner(company, name, right, wrong, said):
+    ws = company(TOML.replace(right, wrong))
+    ran = run(ws, name)
+    assert (ran.exit_code, ran.made) == (2, None)
+    assert said in ran.sentence
+    assert ran.sentence.endswith("Readers get nothing; owner@example.com is told.")
+    assert list(outbox(ws)) == ["owner@example.com"]
+    [mail] = outbox(ws)["owner@example.com"]
+    command = f"revops mail {name} -w revops.toml --as-of 2026-09-30"
+    for each in (said, command, "as_of = 2026-09-30", "notebooks = "):
+        assert each in mail.get_body(("plain",)).get_content()
+    with ws.open_history() as history:
+        [error] = history.runs(name).error
+    assert said in error
+
+
+def test_owner_who_cannot_be_told_is_named(company):
+    nobody = company(TOML.replace("EMEA =", "EMAE =").replace('owner = "owner@example.com"', ""))
+    assert run(nobody, "parts").sentence.endswith("the report names no owner to tell.")
+    wrong = company(TOML.replace("owner@example.com", "owner"))
+    with pytest.raises(WorkspaceError, match="'owner' is not an e-mail address"):
+        run(wrong)
+    assert outbox(wrong) == {}
+
+
+def test_our_own_fault_is_told_without_what_it_quotes(company, monkeypatch):
+    def stumble(*_):
+        raise ZeroDivisionError("Cedar Works owes 4,444.44")
+
+    ws = company()
+    monkeypatch.setattr("revops_kit.mailing.alarms", stumble)
+    with pytest.raises(ZeroDivisionError):
+        run(ws)
+    [mail] = outbox(ws).pop("owner@example.com")
+    assert "that should not have (ZeroDivisionError)" in words(mail)
+    assert "4,444" not in mail.get_body(("plain",)).get_content()
