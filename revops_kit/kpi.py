@@ -15,7 +15,7 @@ from revops_kit.errors import RequestError, UnknownNameError
 from revops_kit.periods import Calendar, Periods
 from revops_kit.result import FRAME, Change, Result, complete
 from revops_kit.summaries import COLUMNS, Summary, cost_per, median, proportion, ratio, total
-from revops_kit.tables import Policies, Tables, in_segments
+from revops_kit.tables import SEGMENT, Policies, Tables, in_segments
 from revops_kit.units import Better, Unit
 
 __all__ = [
@@ -162,7 +162,7 @@ class Kpi:
             if by and tables.by not in rows.columns:
                 missing = f"not available by {by}: not all that it counts has `{by}`"
             else:
-                keys = ["period", *([tables.by] if by else [])]
+                keys = ["period", *([SEGMENT] if by else [])]
                 fetched = self.summary.aggregate(in_segments(rows, tables.by), keys).to_pandas()
         return self.tell(fetched, missing, tables, periods, by, currency)
 
@@ -176,11 +176,13 @@ class Kpi:
         currency: str,
     ) -> Result:
         """Make a result of what the summary has fetched, or of why there is nothing."""
-        keys = ["period", *([tables.by] if by else [])]
+        keys = ["period", *([SEGMENT] if by else [])]
         folded = pd.DataFrame(columns=[*keys, *COLUMNS])
         if fetched is not None:
             folded = self.summary.finish(fetched, keys, tables.policies)
-        folded = folded.rename(columns={tables.by: by})
+        # What else it is made of may be called like the column to split by.
+        kept = [name for name in (*keys, *FRAME[1:]) if name in folded]
+        folded = folded[kept].rename(columns={SEGMENT: by})
         frame = complete(self, folded, periods, by, missing, tables.without_rows(self.needs))
         return Result(self, frame, by, currency, periods, tables, missing, fetched)
 

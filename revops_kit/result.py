@@ -16,7 +16,7 @@ from revops_kit.periods import Period, Periods, spoken
 from revops_kit.sources import Source
 from revops_kit.stats import control, intervals
 from revops_kit.summaries import COLUMNS, proportion
-from revops_kit.tables import BLANK, Tables, in_segments
+from revops_kit.tables import BLANK, SEGMENT, Tables, in_segments
 from revops_kit.units import SHARE, number, plural
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Result:
             return kpi.count(tables, self.periods, "", self.currency)
         keys = ["period", *kpi.summary.within]
         # Engines give segments in any order, and sums of floats depend on it.
-        parts = self._fetched.sort_values([*keys, self.tables.by]).drop(columns=self.tables.by)
+        parts = self._fetched.sort_values([*keys, SEGMENT]).drop(columns=SEGMENT)
         summed = parts.groupby(keys, as_index=False).sum(min_count=1)
         return kpi.tell(summed, "", tables, self.periods, "", self.currency)
 
@@ -141,7 +141,8 @@ class Result:
         """Reach the rows behind the figure, lazily; none where it is not available."""
         if self.unavailable:
             return ibis.memtable([], schema={"period": "date"})
-        return in_segments(self.kpi.rows(self.tables, self.periods), self.tables.by)
+        by = self.tables.by
+        return in_segments(self.kpi.rows(self.tables, self.periods), by, by)
 
     @cached_property
     def change(self) -> Change | None:

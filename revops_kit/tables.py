@@ -22,6 +22,8 @@ ibis.options.sql.fuse_selects = False
 
 BLANK = "(blank)"
 OURS = "revops_"  # begins the names of columns that the kit adds
+# Not the column to split by itself, which may be one that is counted: MRR by MRR.
+SEGMENT = f"{OURS}segment"
 # A deal's source is its lead's; what a lead calls source, spend and touches call channel.
 SOURCES = {"leads": "source", "spend": "channel", "touches": "channel"}
 
@@ -302,9 +304,9 @@ def segment_of(value: ir.Value) -> ir.StringValue:
     return value.cast("string").nullif("").fill_null(BLANK)
 
 
-def in_segments(rows: ir.Table, by: str) -> ir.Table:
-    """Name each row's segment by the column to split by, if there is one."""
-    return rows.mutate(**{by: segment_of(rows[by])}) if by else rows
+def in_segments(rows: ir.Table, by: str, name: str = SEGMENT) -> ir.Table:
+    """Add each row's segment, if there is a column to split by."""
+    return rows.mutate(**{name: segment_of(rows[by])}) if by else rows
 
 
 def stack(*parts: ir.Table) -> ir.Table:

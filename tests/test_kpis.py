@@ -216,6 +216,12 @@ def test_every_period_of_a_trend_is_what_it_is_alone(kpi, by_chance_ws, count):
     assert_frame_equal(among.reset_index(drop=True), alone, check_dtype=False)
 
 
+@pytest.mark.parametrize("by", ["mrr", "amount", "started_on", "closed_at", "outcome"])
+def test_column_that_is_counted_can_be_split_by(kpi, by, by_chance_ws):
+    split = kpi(by_chance_ws, "2026-08", by=by)
+    assert split.unavailable or split.frame[by].is_unique
+
+
 def test_blank_and_unknown_stay_groups_of_their_own(by_chance_ws):
     groups = bookings(by_chance_ws, "all", by="region").frame.region.to_list()
     assert groups == ["AMER", "EMEA", "unknown", BLANK]
