@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from rich.table import Table
 
     from revops_kit.schedule import Job
     from revops_kit.workspace import Workspace
 
-BEAT = 30.0  # seconds between signs of life
+NAP = 30.0  # seconds between looks at the clock
 SHOWN = 3  # times of each report
+BRIEF = 240  # characters of why a run failed
 
 schedule = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode=None
@@ -62,7 +64,8 @@ def list_schedule(
     Each report of revops.toml that has a `cron` runs by itself.
 
     Times are in the company's time zone. The logical date is the day on which a run is due: its
-    period is resolved from that day, however late it runs.
+    period is resolved from that day, however late it runs. The day counts as known to its end, so
+    that on a Sunday last-week is the week that ends that evening.
 
     `revops schedule run` is a scheduler of its own. To leave the times to cron, systemd or
     Airflow, paste what --format prints.
@@ -91,30 +94,45 @@ def list_schedule(
 
 
 def _show(jobs: "Sequence[Job]", ws: "Workspace", now: dt.datetime) -> None:
-    from rich import box
-    from rich.table import Table
-
     from revops_kit import periods
     from revops_kit.schedule import upcoming
 
-    table = Table(box=box.SIMPLE_HEAD, title=f"{ws.company.name} · {ws.company.timezone}")
-    for heading in ("runs at", "report", "logical date", "period", "cron", "to"):
-        table.add_column(heading)
-    by_name = {job.name: job for job in jobs}
+    table = _table(ws, "runs at", "report", "logical date", "period", "cron", "to")
+    by_name, early = {job.name: job for job in jobs}, {}
     for fire in upcoming(jobs, now, SHOWN):
         job = by_name[fire.name]
+        each = [f"each {job.report.burst_by}"] if job.report.burst_to else []
+        period = periods.resolve(job.report.period, fire.logical_date, ws.calendar)
+        if periods.parse(period, ws.calendar).end == fire.logical_date + periods.ONE_DAY:
+            early.setdefault(fire.name, (fire.moment, period))
         table.add_row(
             f"{fire.moment:%a %Y-%m-%d %H:%M}",
             printable(fire.name),
             str(fire.logical_date),
-            periods.resolve(job.report.period, fire.logical_date, ws.calendar),
+            period,
             str(job.cron),
-            printable(", ".join(job.report.to) or job.report.owner or "nobody"),
+            printable(", ".join([*job.report.to, *each]) or job.report.owner or "nobody"),
         )
     console().print(table)
+    for name, (moment, period) in early.items():
+        print(
+            f"{UNPRINTABLE.sub(' ', name)} takes {period} for whole on its last day: what happens "
+            f"on {moment:%Y-%m-%d} after {moment:%H:%M} is missing. Run it a day later."
+        )
     for name, report in ws.settings.reports.items():
         if not report.cron:
             print(f"{UNPRINTABLE.sub(' ', name)} has no cron: it does not run by itself.")
+
+
+def _table(ws: "Workspace", *headings: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    title = f"{printable(ws.company.name)} · {ws.company.timezone}"
+    table = Table(box=box.SIMPLE_HEAD, title=title)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    return table
 
 
 @schedule.command()
@@ -127,9 +145,9 @@ def run(
     until: Annotated[
         str,
         typer.Option(
-            help="Try it: the clock jumps from run to run, up to the end of this day, as "
-            "2026-12-31. No mail leaves but into a `file:` outbox; runs and snapshots are kept "
-            "as if the days had come, so do it in a copy of the workspace."
+            help="Try it, in a copy of the workspace: the clock jumps from run to run, up to the "
+            "end of this day, as 2026-12-31. With a `file:` outbox all is remembered as if the "
+            "days had come; with a mail server, mails are only written, beside the reports."
         ),
     ] = "",
 ) -> None:
@@ -139,9 +157,10 @@ def run(
     and mails it. What was missed since the last run is caught up, each with its own logical date.
 
     Start it twice, or on two machines with one [history] url: each time is run by one of them.
+    Start it anew when a `cron` has changed.
 
     SIGTERM and Ctrl-C stop it; a report that was being made is made again at the next start.
-    reports/.revops/heartbeat says when it last lived, and what it was doing.
+    reports/.revops/heartbeat, written twice a minute, says what it is doing and since when.
 
     revops schedule run --workspace acme/revops.toml
 
@@ -154,7 +173,8 @@ def run(
     ws = without_tables(workspace or context.obj)
     now = dt.datetime.now(dt.UTC)
     clock: Any = Simulated(now) if until else WallClock()
-    is_dry = bool(until and ws.settings.mail and not ws.settings.mail.url.startswith("file:"))
+    mail = ws.settings.mail
+    is_dry = bool(until and mail and mail.url and not mail.url.startswith("file:"))
     runner = Runner(ws, clock, is_dry)
     end = None
     if until:
@@ -171,7 +191,7 @@ def run(
         logging.getLogger(__name__).info("Stopped.")
         return
     if until:
-        said = "Tried until %s. The history takes these runs for real ones: do not keep it."
+        said = "Tried until %s. Do not keep this copy of the workspace: it remembers days to come."
         logging.getLogger(__name__).warning(said, until)
 
 
@@ -184,7 +204,7 @@ class WallClock:
 
     def wait(self, until: dt.datetime) -> None:
         """Sleep for a while: the clock may be set, and the machine be put to sleep, meanwhile."""
-        time.sleep(min(BEAT, max(0.0, (until - self.now()).total_seconds())))
+        time.sleep(min(NAP, max(0.0, (until - self.now()).total_seconds())))
 
 
 def _stop(*_: object) -> NoReturn:
@@ -221,6 +241,8 @@ def history(
 ) -> None:
     """Show what has run, how long, how it ended, and its mails.
 
+    Long errors are cut short; --format json has the whole of them, and each reader's mail.
+
     revops history --report weekly --last 5
 
     revops history --format json
@@ -231,7 +253,8 @@ def history(
     runs = mails = None
     if ws.has_history():
         with ws.open_history() as memory:
-            runs, mails = memory.runs(report).tail(last), memory.mails(report)
+            runs = memory.runs(report).tail(last)
+            mails = memory.mails(report, since=int(runs["id"].min())) if len(runs) else None
     is_empty = runs is None or runs.empty
     if format is HistoryFormat.json:
         told = [] if is_empty else _as_json(runs, mails)
@@ -262,17 +285,15 @@ def _as_json(runs: "pd.DataFrame", mails: "pd.DataFrame") -> list[dict[str, Any]
 
 
 def _show_runs(runs: "pd.DataFrame", mails: "pd.DataFrame", ws: "Workspace") -> None:
+    from textwrap import shorten
     from zoneinfo import ZoneInfo
 
-    from rich import box
-    from rich.table import Table
-
     zone = ZoneInfo(ws.company.timezone)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{ws.company.name} · {zone}")
-    for heading in ("started", "report", "logical date", "period", "seconds", "status", "mails"):
-        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    table = _table(ws, "started", "report", "logical date", "period", "seconds", "status", "mails")
     for run in runs.itertuples():
-        states = mails[mails["run_id"] == run.id]["state"].value_counts()
+        mine = mails[mails["run_id"] == run.id]
+        to_owner = mine["correction"].ne("").map({True: " to its owner", False: ""})
+        states = (mine["state"] + to_owner).value_counts()
         table.add_row(
             f"{run.started.astimezone(zone):%Y-%m-%d %H:%M}",
             printable(run.report),
@@ -285,5 +306,6 @@ def _show_runs(runs: "pd.DataFrame", mails: "pd.DataFrame", ws: "Workspace") -> 
     paper = console()
     paper.print(table)
     for run in runs[runs["error"] != ""].itertuples():
-        said = f"{run.report} for {run.logical_date} {run.status}: {run.error}"
-        paper.print(UNPRINTABLE.sub(" ", said), markup=False, soft_wrap=True)
+        said = shorten(UNPRINTABLE.sub(" ", run.error), BRIEF, placeholder=" …")
+        line = f"{UNPRINTABLE.sub(' ', run.report)} for {run.logical_date} {run.status}: {said}"
+        paper.print(line, markup=False, soft_wrap=True)

@@ -5,7 +5,6 @@ and shares and the addresses of readers, and nothing of customers' rows.
 """
 
 import datetime as dt
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +51,6 @@ class History:
         started: dt.datetime,
         period: str = "",
         as_of: dt.date | None = None,
-        versions: Mapping[str, str] | None = None,
     ) -> int:
         """Remember that a run has begun, with status `running`; gives its number."""
         row = {
@@ -61,7 +59,6 @@ class History:
             "started": started,
             "period": period,
             "as_of": as_of,
-            "versions": json.dumps(dict(versions or {}), sort_keys=True),
             "status": "running",
         }
         with self.store.transaction() as con:
@@ -117,7 +114,6 @@ class History:
         as_of: dt.date | None = None,
         unit: str = "",
         by: str = "",
-        run: int | None = None,
     ) -> None:
         """Remember a forecast, so that it can be compared with what came.
 
@@ -144,7 +140,6 @@ class History:
             )
         rows = [
             {
-                "run_id": run,
                 "made_at": made_at,
                 "as_of": as_of,
                 "kpi": kpi,
@@ -174,20 +169,20 @@ class History:
         made = _only(sa.select(forecasts), kpi=kpi, by=by)
         return self._frame(made.order_by(forecasts.c.made_at, forecasts.c.id))
 
-    def mails(self, report: str = "", logical_date: dt.date | None = None) -> pd.DataFrame:
-        """List the mails, a row per reader, with their state."""
+    def mails(
+        self, report: str = "", logical_date: dt.date | None = None, since: int = 0
+    ) -> pd.DataFrame:
+        """List the mails, a row per reader, with their state; `since` is the first run's number."""
         chosen = _only(sa.select(mails), report=report, logical_date=logical_date)
+        if since:
+            chosen = chosen.where(mails.c.run_id >= since)
         return self._frame(chosen.order_by(mails.c.id))
 
-    def restated(self, run: int, mailed: bool = True) -> pd.DataFrame:
-        """Find the figures of a run that its report had told differently before.
+    def restated(self, run: int) -> pd.DataFrame:
+        """Find the figures of a run that its report had told readers differently before.
 
-        Parameters
-        ----------
-        mailed
-            Compare with what readers got; False for what any earlier run reported. Periods that
-            were partial then are left out: they moved because time passed. The figures of a KPI
-            that matures move for the same reason, which its card knows and the history does not.
+        Periods that were partial then are left out: they moved because time passed. The figures of
+        a KPI that matures move for the same reason, which its card knows and the history does not.
 
         Returns
         -------
@@ -200,16 +195,14 @@ class History:
         told = figures.join(then, figures.c.run_id == then.c.id)
         rank = sa.func.row_number().over(partition_by=key, order_by=figures.c.id.desc())
         report = sa.select(runs.c.report).where(runs.c.id == run).scalar_subquery()
-        earlier = (
+        reached = mails.c.state.in_(("sent", "unknown"))
+        read = sa.select(mails.c.id).where(mails.c.run_id == then.c.id, reached).exists()
+        old = (
             sa.select(figures, then.c.logical_date.label("told_on"), rank.label("rank"))
             .select_from(told)
-            .where(then.c.report == report, then.c.id < run, ~figures.c.is_partial)
+            .where(then.c.report == report, then.c.id < run, ~figures.c.is_partial, read)
+            .subquery("old")
         )
-        if mailed:
-            reached = mails.c.state.in_(("sent", "unknown"))
-            read = sa.select(mails.c.id).where(mails.c.run_id == then.c.id, reached)
-            earlier = earlier.where(read.exists())
-        old = earlier.subquery("old")
         same = [old.c[each.name] == this.c[each.name] for each in key]
         pairs = (
             sa.select(

@@ -51,7 +51,6 @@ runs = sa.Table(
     sa.Column("seconds", sa.Double),
     _text("status"),
     _text("error"),
-    _text("versions"),
 )
 figures = sa.Table(
     "revops_figures",
@@ -71,7 +70,6 @@ forecasts = sa.Table(
     "revops_forecasts",
     tables,
     sa.Column("id", sa.Integer, primary_key=True),
-    _run(),
     sa.Column("made_at", Moment, nullable=False),
     sa.Column("as_of", sa.Date),
     sa.Column("kpi", sa.Text, nullable=False),

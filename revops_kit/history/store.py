@@ -4,10 +4,11 @@ import hashlib
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,8 @@ from revops_kit.history.schema import VERSION, tables, version
 # Another process writes for milliseconds; a disk that stalls, for seconds.
 BUSY_SECONDS = 30
 STEP = 0.1  # seconds between looks at a lock that somebody has
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,48 +65,50 @@ class Store:
         bool
             Whether it is alone.
         """
-        lock = self._lock(name)
-        while wait and lock is None:
-            time.sleep(STEP)
-            lock = self._lock(name)
-        try:
-            yield lock is not None
-        finally:
-            if lock:
-                lock.close()
+        lock, take = self._guarded(self._file_lock if self.file else self._server_lock, name)
+        with closing(lock):
+            while not (is_alone := self._guarded(take)) and wait:
+                time.sleep(STEP)
+            yield is_alone
 
-    def _lock(self, name: str) -> sqlite3.Connection | sa.Connection | None:
-        """Take a lock, which is held until it is closed; None when somebody has it."""
+    def _guarded(self, attempt: Callable[..., T], *words: str) -> T:
+        """Try something with the file or the server."""
         try:
-            return self._file_lock(name) if self.file else self._server_lock(name)
+            return attempt(*words)
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise _refused(self.file, error) from None
 
-    def _file_lock(self, name: str) -> sqlite3.Connection | None:
-        """Lock by a SQLite file of its own, which works wherever SQLite does."""
+    def _file_lock(self, name: str) -> tuple[sqlite3.Connection, Callable[[], bool]]:
+        """Lock by a SQLite file of its own, which works wherever SQLite does.
+
+        Returns
+        -------
+        tuple
+            What lets go of the lock when it is closed, and what tries to take it.
+        """
         folder = self.file.with_name(f"{self.file.name}.locks")
         folder.mkdir(exist_ok=True)
         place = folder / re.sub(r"[^\w-]", "_", name)
         lock = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            lock.close()
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                return None
-            raise
-        return lock
 
-    def _server_lock(self, name: str) -> sa.Connection | None:
-        """Lock by a connection of its own to PostgreSQL."""
+        def take() -> bool:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                return False
+            return True
+
+        return lock, take
+
+    def _server_lock(self, name: str) -> tuple[sa.Connection, Callable[[], bool]]:
+        """Lock by a connection of its own to PostgreSQL; gives the same."""
         digest = hashlib.sha256(f"revops {name}".encode()).digest()
         number = int.from_bytes(digest[:8], "big", signed=True)
         lock = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         lock.detach()  # so that to close it is to let go
-        if lock.execute(sa.select(sa.func.pg_try_advisory_lock(number))).scalar():
-            return lock
-        lock.close()
-        return None
+        return lock, lambda: lock.scalar(sa.select(sa.func.pg_try_advisory_lock(number)))
 
 
 def open_store(where: str | Path) -> Store:

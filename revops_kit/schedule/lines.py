@@ -9,9 +9,10 @@ from email.utils import parseaddr
 from textwrap import dedent
 
 from revops_kit.schedule import Job
-from revops_kit.workspace import REFERENCE, Workspace
+from revops_kit.workspace import FILE, REFERENCE, Workspace
 
-PATIENCE = 3600  # seconds that a run waits for another
+# One run at a time: in the folder where they run, the workspace's file is the lock.
+ALONE = "flock -w 3600"  # seconds that one waits for another
 SECRETS = "revops.env"  # beside revops.toml, for systemd
 KEPT = ("opportunities", "forecasts")  # what there are snapshots of
 
@@ -22,17 +23,20 @@ def crontab(jobs: Iterable[Job], ws: Workspace) -> str:
     lines = [
         "# Paste into: crontab -e",
         f"# Debian's cron does not know CRON_TZ: the machine has to keep the time of {zone}.",
-        *_environment(ws, "set them here, as NAME=value"),
+        *_needs(ws, "set them here, as NAME=value"),
         f"CRON_TZ={zone}",
     ]
     for job in jobs:
-        # One at a time: the workspace's file is the lock.
-        steps = "; ".join(shlex.join(step) for step in _steps(job, ws))
-        command = shlex.join(["flock", "-w", str(PATIENCE), str(ws.file), "sh", "-c", steps])
+        steps = "; ".join(shlex.join(step) for step in _steps(job, ws).values())
+        folder, file, steps = map(shlex.quote, (str(ws.file.parent), ws.file.name, steps))
+        # Debian's cron refuses lines of a thousand characters: the folder is named only once.
+        command = f"cd {folder} && {ALONE} {file} sh -c {steps}"
+        owner = parseaddr(job.report.owner)[1]
         lines += [
             "",
-            # cron mails what a run says, and says nothing of its own to nobody.
-            f"MAILTO={parseaddr(job.report.owner)[1]}",
+            *([] if owner else [f"# {job.name} has no owner: nobody hears of what goes wrong."]),
+            # cron mails what a run says. MAILTO without a value and without quotes is an error.
+            f"MAILTO={owner}" if owner else 'MAILTO=""',
             # cron takes % for the end of the line.
             f"{job.cron} {command}".replace("%", r"\%"),
         ]
@@ -42,13 +46,14 @@ def crontab(jobs: Iterable[Job], ws: Workspace) -> str:
 def systemd(jobs: Iterable[Job], ws: Workspace) -> str:
     """Write a service and a timer for each report."""
     units = [_service_and_timer(job, ws) for job in jobs]
-    start = " ".join(f"{_unit(job)}.timer" for job in jobs)
+    start = shlex.join(f"{_unit(job)}.timer" for job in jobs)
     return "\n".join(
         [
             "# Each part goes into a file of its own, named above it. Then:",
             "# systemctl daemon-reload && systemctl enable --now " + start,
-            "# A time that the clock leaps over in spring is left out by systemd.",
-            *_environment(ws, f"write them as NAME=value into {ws.file.with_name(SECRETS)}"),
+            "# systemd leaves out a time that the clock leaps over in spring. Of several runs that",
+            "# were missed it makes one, with the day on which it does as its logical date.",
+            *_needs(ws, f"write them as NAME=value into {ws.file.with_name(SECRETS)}"),
             "",
             *units,
         ]
@@ -56,28 +61,30 @@ def systemd(jobs: Iterable[Job], ws: Workspace) -> str:
 
 
 def _service_and_timer(job: Job, ws: Workspace) -> str:
-    *before, run = ([_quoted(word) for word in step] for step in _steps(job, ws))
-    flock = f"flock -w {PATIENCE} {_quoted(str(ws.file))}"
-    title = f"{ws.company.name}: {job.name}".replace("%", "%%")
+    *before, run = (" ".join(map(_quoted, step)) for step in _steps(job, ws).values())
+    alone = f"{ALONE} {_quoted(ws.file.name)}"
+    title = " ".join(f"{ws.company.name}: {job.name}".replace("%", "%%").split())
     place = f"# /etc/systemd/system/{_unit(job)}"
     return "\n".join(
         [
             f"{place}.service",
             "[Unit]",
-            f"Description={' '.join(title.split())}",
+            f"Description={title}",
             "Wants=network-online.target",
             "After=network-online.target",
             "",
             "[Service]",
             "Type=oneshot",
+            # Else root would own the reports.
+            f"User={ws.file.owner()}",
             f"WorkingDirectory={str(ws.file.parent).replace('%', '%%')}",
             f"EnvironmentFile=-{str(ws.file.with_name(SECRETS)).replace('%', '%%')}",
-            *(f"ExecStartPre=-{flock} {' '.join(step)}" for step in before),
-            f"ExecStart={flock} {' '.join(run)}",
+            *(f"ExecStartPre=-{alone} {step}" for step in before),
+            f"ExecStart={alone} {run}",
             "",
             f"{place}.timer",
             "[Unit]",
-            f"Description={' '.join(title.split())}",
+            f"Description={title}",
             "",
             "[Timer]",
             f"OnCalendar={job.cron.on_calendar(ws.company.timezone)}",
@@ -103,7 +110,7 @@ def airflow(jobs: Sequence[Job], ws: Workspace, now: datetime) -> str:
     head = f'''\
         """The reports of a workspace, made and mailed; written by `revops schedule`.
 
-        {ws.file.name} and the running Python are named as they were on this machine.
+        The workspace and Python are where they were on the machine that wrote this.
         """
 
         import pendulum
@@ -120,12 +127,12 @@ def airflow(jobs: Sequence[Job], ws: Workspace, now: datetime) -> str:
         # The local date of the time at which a run was due, however late it is.
         LOGICAL_DATE = "{{{{ logical_date.in_timezone({zone!r}).to_date_string() }}}}"
     '''
-    parts = [dedent(head)]
+    parts = [dedent(head), *_needs(ws, "set them for Airflow's workers")]
     for job in jobs:
-        tasks = {step[3]: shlex.join(step) for step in _steps(job, ws)}
+        tasks = {name: shlex.join(step) for name, step in _steps(job, ws).items()}
         lines = [
             "with DAG(",
-            f"    dag_id={'revops_' + re.sub(r'[^a-zA-Z0-9_.-]', '_', job.name)!r},",
+            f"    dag_id={'revops_' + _plain(job.name, '-')!r},",
             f"    schedule=CronTriggerTimetable({str(job.cron)!r}, timezone={zone!r}),",
             "    start_date=START,",
             "    catchup=True,",
@@ -140,6 +147,7 @@ def airflow(jobs: Sequence[Job], ws: Workspace, now: datetime) -> str:
                 f"    {name} = BashOperator(",
                 f"        task_id={name!r},",
                 f"        bash_command={said},",
+                f"        cwd={_template(str(ws.file.parent))},",
                 *(["        trigger_rule='all_done',"] if name == "mail" else []),
                 "    )",
             ]
@@ -149,28 +157,38 @@ def airflow(jobs: Sequence[Job], ws: Workspace, now: datetime) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _steps(job: Job, ws: Workspace) -> list[list[str]]:
+def _steps(job: Job, ws: Workspace) -> dict[str, list[str]]:
     """List the commands of a run: a snapshot, where there is something to keep, and the mail."""
-    revops = [sys.executable, "-m", "revops_kit.cli"]
-    snapshot = [*revops, "snapshot", "-w", str(ws.file)]
-    mail = [*revops, "mail", job.name, "-w", str(ws.file)]
-    return [snapshot, mail] if set(KEPT) & set(ws.settings.tables) else [mail]
+    # A script in the workspace's folder is not to take the place of a module of ours.
+    revops = [sys.executable, "-P", "-m", "revops_kit.cli"]
+    where = [] if ws.file.name == FILE else ["-w", ws.file.name]
+    mail = {"mail": [*revops, "mail", job.name, *where]}
+    has_some = set(KEPT) & set(ws.settings.tables)
+    return ({"snapshot": [*revops, "snapshot", *where]} if has_some else {}) | mail
 
 
-def _environment(ws: Workspace, how: str) -> list[str]:
-    """Say which environment variables the workspace refers to."""
+def _needs(ws: Workspace, how: str) -> list[str]:
+    """Say what is missing, and which environment variables the workspace refers to."""
     names = sorted(set(REFERENCE.findall(ws.file.read_text("utf-8-sig"))))
-    return [f"# It needs {', '.join(names)}: {how}."] if names else []
+    mail = ws.settings.mail
+    return [
+        *([] if mail and mail.url else [f"# Nothing runs before {ws.file.name} has a [mail] url."]),
+        *([f"# It needs {', '.join(names)}: {how}."] if names else []),
+    ]
 
 
 def _unit(job: Job) -> str:
     """Name a unit, as systemd-escape would."""
-    plain = re.sub(
-        r"[^A-Za-z0-9:_.]",
-        lambda found: "".join(rf"\x{byte:02x}" for byte in found[0].encode()),
-        job.name,
+    return "revops-" + _plain(job.name, "\\")
+
+
+def _plain(name: str, mark: str) -> str:
+    """Write what units and DAGs may not be called by its code, so that no two become one."""
+    return re.sub(
+        r"[^A-Za-z0-9_.-]",
+        lambda found: "".join(f"{mark}x{byte:02x}" for byte in found[0].encode()),
+        name,
     )
-    return f"revops-{plain}"
 
 
 def _quoted(word: str) -> str:

@@ -1,12 +1,10 @@
 """The embedded scheduler: waits for the next time, and does what was missed."""
 
 import datetime as dt
-import json
 import logging
-import os
-import socket
 import time
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +17,10 @@ from revops_kit import checking, snapshots
 from revops_kit.errors import RequestError, RevopsError
 from revops_kit.history import FILE, History
 from revops_kit.mailing import run_report
+from revops_kit.report import warm
 from revops_kit.schedule import Fire, Job, jobs_of, upcoming
+from revops_kit.schedule.heartbeat import Heartbeat, last_seen
+from revops_kit.share import notebooks
 from revops_kit.sources import Health
 from revops_kit.units import plural
 from revops_kit.workspace import Workspace, open_workspace
@@ -28,6 +29,7 @@ HEARTBEAT = FILE.with_name("heartbeat")  # below the folder of revops.toml
 MOST_MISSED = 31  # runs of a report that are caught up: a month of days
 TRIES = 3  # of a run that left no trace in the history
 RETRY = dt.timedelta(minutes=5)
+PUNCTUAL = dt.timedelta(minutes=1)
 STOPPED = "The schedule was stopped."
 DIED = "Its process died in it."
 
@@ -78,6 +80,7 @@ class Runner:
     clock: Clock
     is_dry: bool = False
     tries: Counter[Fire] = field(init=False, default_factory=Counter)
+    known_since: dict[str, dt.datetime] = field(init=False, default_factory=dict)
 
     @cached_property
     def jobs(self) -> list[Job]:
@@ -94,51 +97,61 @@ class Runner:
         """The folder of `revops.toml`."""
         return self.ws.file.parent
 
+    @cached_property
+    def heart(self) -> Heartbeat:
+        """Its sign of life, for whoever watches the process from outside."""
+        names = [job.name for job in self.jobs]
+        return Heartbeat(self.home / HEARTBEAT, names, self.clock.now)
+
     def run(self, until: dt.datetime | None = None) -> None:
         """Run what was missed, then each report at its times, for ever or until a moment."""
-        begun = self.clock.now()
         # Whoever starts it hears at once if the history cannot be used.
         self.ws.open_history().close()
+        begun = self.clock.now()
+        # A report's first run may be missed too, and the history knows nothing of it.
+        seen = last_seen(self.home / HEARTBEAT)
+        self.known_since = {job.name: min(seen.get(job.name, begun), begun) for job in self.jobs}
         names = ", ".join(f"{job.name} ({job.cron})" for job in self.jobs)
         log.info("The schedule of %s begins: %s.", self.ws.company.name, names)
         if not self.has_mail:
             log.warning("revops.toml has no [mail] url: reports are made, and mailed to nobody.")
-        try:
+        # A trial's runs follow closely on each other.
+        with self.heart, self._kernels() if until else nullcontext():
             while True:
                 looked = self.clock.now()
-                is_done = self._run_missed(begun, looked)
+                is_done = self._run_missed(looked)
                 following = upcoming(self.jobs, looked)[0]
                 wake = following.moment if is_done else min(following.moment, looked + RETRY)
                 if until and wake > until:
                     return
                 if is_done:
                     log.info("Next: %s at %s.", following.name, _written(following.moment))
+                self.heart.tell(f"waiting for {following.name} at {_written(following.moment)}")
                 while self.clock.now() < wake:
-                    self._beat(f"waiting for {following.name} at {_written(following.moment)}")
                     self.clock.wait(wake)
-        finally:
-            self._beat("stopped")
 
-    def _run_missed(self, begun: dt.datetime, now: dt.datetime) -> bool:
+    def _run_missed(self, now: dt.datetime) -> bool:
         """Run what is due, once nobody else does; tell whether nothing is to be tried again."""
         try:
             with self.ws.open_history() as history:
                 with history.store.alone("schedule") as is_alone:
                     if is_alone:
-                        return self._run_alone(history, begun, now)
+                        return self._run_alone(history, now)
                 log.info("Another process runs reports; waiting for it to end.")
-                self._beat("waiting for another process that runs reports")
+                self.heart.tell("waiting for another process that runs reports")
                 with history.store.alone("schedule", wait=True):
-                    return self._run_alone(history, begun, now)
-        except RevopsError as error:
-            log.error("%s Trying again in %s.", error, plural(RETRY.seconds // 60, "minute"))
+                    return self._run_alone(history, now)
+        except Exception as error:
+            again = plural(RETRY.seconds // 60, "minute")
+            log.error("%s Trying again in %s.", _reason(error), again, exc_info=_traced())
         return False
 
-    def _run_alone(self, history: History, begun: dt.datetime, now: dt.datetime) -> bool:
+    def _run_alone(self, history: History, now: dt.datetime) -> bool:
         due: list[Fire] = []
         for job in self.jobs:
             runs = history.runs(job.name)
-            fires = [each for each in job.missed(runs, begun, now) if self.tries[each] < TRIES]
+            missed = job.missed(runs, self.known_since[job.name], now)
+            fires = [each for each in missed if self.tries[each] < TRIES]
             if left_out := fires[:-MOST_MISSED]:
                 said = "%s: %s up to %s are left out; the last %d that were missed are caught up."
                 count = plural(len(left_out), "run")
@@ -149,10 +162,16 @@ class Runner:
                 history.end_run(run.id, "stopped", None, DIED)
         if not due:
             return True
-        ws = self._opened(now)
-        for fire in sorted(due, key=lambda fire: (fire.moment, fire.name)):
-            self._run(fire, ws, history)
+        self.heart.tell("reading the tables")
+        with self._kernels():
+            ws = self._opened(now)
+            for fire in sorted(due, key=lambda fire: (fire.moment, fire.name)):
+                self._run(fire, ws, history)
         return all(self.tries[fire] in (0, TRIES) for fire in due)
+
+    def _kernels(self) -> AbstractContextManager[None]:
+        """Import what notebooks need once, for all that are run in the block."""
+        return warm.warm([*notebooks(self.home).values()], self.home)
 
     def _opened(self, now: dt.datetime) -> Workspace:
         """Open the workspace with a snapshot of the day, and say what is wrong with it."""
@@ -164,8 +183,9 @@ class Runner:
             ws = open_workspace(self.ws.file)  # for the snapshot is a part of it
         except RequestError as nothing:
             log.info("%s", nothing)
-        except RevopsError as error:
-            log.warning("No snapshot was kept: %s", error)
+        except Exception as error:
+            # Which is no reason to make no reports.
+            log.warning("No snapshot was kept: %s", _reason(error), exc_info=_traced())
         tables = checking.check(ws, today).tables
         for name, each in tables.items():
             if isinstance(each, RevopsError):
@@ -180,8 +200,10 @@ class Runner:
         name, day, started = fire.name, fire.logical_date, time.monotonic()
         last = max(history.runs(name)["id"], default=0)
         self.tries[fire] += 1
-        log.info("%s for %s begins; it was due at %s.", name, day, _written(fire.moment))
-        self._beat(f"running {name} for {day}")
+        is_late = self.clock.now() - fire.moment > PUNCTUAL
+        due = f", due at {_written(fire.moment)}" if is_late else ""
+        log.info("%s for %s begins%s.", name, day, due)
+        self.heart.tell(f"running {name} for {day}")
         into = self.home / "reports"
         try:
             ran = run_report(
@@ -194,12 +216,9 @@ class Runner:
                 name, day, ran.status, time.monotonic() - started, ran.sentence,
             )  # fmt: skip
             self.tries[fire] = TRIES
-        except RevopsError as error:
-            log.error("%s for %s failed: %s", name, day, error)
         except Exception as error:
-            # Other reports are not to wait for this one to be mended. The message may quote data.
-            log.error("%s for %s failed (%s).", name, day, type(error).__name__)
-            log.debug("Where:", exc_info=True)
+            # Other reports are not to wait for this one to be mended.
+            log.error("%s for %s failed: %s", name, day, _reason(error), exc_info=_traced())
         except BaseException:
             log.warning("%s for %s was stopped: it runs when the schedule begins again.", name, day)
             for run in _after(last, history.runs(name)).itertuples():
@@ -211,27 +230,25 @@ class Runner:
     def _told(self, said: Any) -> None:
         """Hand on what becomes of notebooks."""
         if hasattr(said, "notebook"):
-            log.info("  %s: %s in %.1f s.", said.notebook, said.status, said.seconds)
-
-    def _beat(self, doing: str) -> None:
-        """Leave a sign of life, for whoever watches the process from outside."""
-        place = self.home / HEARTBEAT
-        sign = {
-            "at": self.clock.now().isoformat(timespec="seconds"),
-            "doing": doing,
-            "process": f"{os.getpid()} on {socket.gethostname()}",
-        }
-        part = place.with_name(f"{place.name}.{os.getpid()}.part")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(sign, ensure_ascii=False) + "\n", "utf-8")
-            part.replace(place)
-        except OSError as error:
-            log.warning("%s cannot be written (%s).", place, error.strerror)
+            # Where reports are burst, the folder tells the part.
+            place = f"{said.html.parent.name}/" if said.html else ""
+            log.info("  %s%s: %s in %.1f s.", place, said.notebook, said.status, said.seconds)
 
 
 def _after(last: int, runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["id"] > last]
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong; the message of an error that is not ours may quote data."""
+    if isinstance(error, RevopsError):
+        return str(error)
+    return f"Something went wrong that should not have ({type(error).__name__})."
+
+
+def _traced() -> bool:
+    """Tell whether to show where it went wrong, as --debug asks for."""
+    return log.isEnabledFor(logging.DEBUG)
 
 
 def _written(moment: dt.datetime) -> str:

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from revops_kit.report import warm
-
 DEALS = """\
 opportunity_id,opened_at,closed_at,outcome,amount
 D1,2026-08-03,2026-09-01,won,1000
@@ -60,13 +58,6 @@ NOTEBOOK = {
         code(2, CELL),
     ],
 }
-
-
-@pytest.fixture(scope="session")
-def warm_parent(tmp_path_factory):
-    """Keep one warm parent for all runs in this process."""
-    with warm.warm([], tmp_path_factory.mktemp("warm")):
-        yield
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from revops_kit.cli import main
 from revops_kit.errors import RequestError
 from revops_kit.schedule import jobs_of, lines, without_tables
 
@@ -18,7 +17,7 @@ def recorded(tmp_path, monkeypatch):
     """Put a program in Python's place that writes down what it was told; gives what it wrote."""
     place, book = tmp_path / "100% ours" / "python", tmp_path / "book"
     place.parent.mkdir()
-    place.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" end >> {book}\n')
+    place.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" end >> {book}\n')
     place.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(place))
     return lambda: [each.split("\n") for each in book.read_text().strip().split("\nend")][:-1]
@@ -34,10 +33,9 @@ def ws(company, tmp_path):
 
 
 def calls(ws, *names):
-    """List what a run of these reports calls."""
-    file = ["-w", str(ws.file)]
+    """List where a run of these reports calls what."""
     return [
-        ["-m", "revops_kit.cli", *words, *file]
+        [str(ws.file.parent), "-P", "-m", "revops_kit.cli", *words]
         for name in names
         for words in (["snapshot"], ["mail", name])
     ]
@@ -51,13 +49,26 @@ def test_lines_for_cron_run_what_they_should(ws, recorded):
     jobs = re.findall(r"^([\d*]\S* \S+ \S+ \S+ \S+) (.*)$", text, re.M)
     assert [when for when, _ in jobs] == ["0 7 * * MON", "5 8 2 * *"]
     for _, command in jobs:
-        assert command.startswith("flock ")
+        assert " && flock -w 3600 revops.toml sh -c " in command
         # cron takes a bare % for the end of the line, and the backslash away from \%.
         assert not re.search(r"(?<!\\)%", command)
         subprocess.run(["sh", "-c", command.replace(r"\%", "%")], check=True)
     assert [[word for word in each if word] for each in recorded()] == calls(
         ws, "weekly", "the odd; $HOME"
     )
+
+
+def test_crontab_is_one_that_cron_takes(company, tmp_path):
+    file = company(home=tmp_path / ("deep/" * 60), weekly=("0 7 * * MON", "last-week"))
+    text = file.read_text().replace('owner = "owner@example.com"', "")
+    file.write_text(text.replace('url = "file:outbox"', ""))
+    ws = without_tables(file.rename(file.with_name("ours.toml")))
+    text = lines.crontab(jobs_of(ws.settings), ws)
+    # Without the quotes it would be a bad minute, with which cron takes no line at all.
+    assert 'weekly has no owner: nobody hears of what goes wrong.\nMAILTO=""\n' in text
+    assert "# Nothing runs before ours.toml has a [mail] url.\n" in text
+    assert text.count(" -w ours.toml") == 2
+    assert max(map(len, text.splitlines())) < 1000  # Debian's cron takes no longer ones
 
 
 def test_units_for_systemd_say_when_and_what(ws):
@@ -69,11 +80,12 @@ def test_units_for_systemd_say_when_and_what(ws):
     ]  # fmt: skip
     timer, service = units["revops-weekly.timer"], units[f"{odd}.service"]
     assert "OnCalendar=Mon *-*-* 07:00:00 Europe/Berlin\nPersistent=true\n" in timer
-    file = str(ws.file).replace("%", "%%")
-    quoted = f'"{file}"'
-    run = f'{sys.executable} -m revops_kit.cli mail "the odd; $$HOME" -w {quoted}'
-    assert f"ExecStart=flock -w 3600 {quoted} {run}\n" in service
-    assert f"\nWorkingDirectory={file.removesuffix('/revops.toml')}\n" in service
+    folder = str(ws.file.parent).replace("%", "%%")
+    run = f'{sys.executable} -P -m revops_kit.cli mail "the odd; $$HOME"'
+    assert f"ExecStart=flock -w 3600 revops.toml {run}\n" in service
+    assert f"\nWorkingDirectory={folder}\n" in service
+    assert f"\nUser={ws.file.owner()}\n" in service
+    assert rf"enable --now revops-weekly.timer '{odd}.timer'" in text
     assert "# It needs SMTP_PASSWORD, SMTP_USER: " in text
 
 
@@ -84,12 +96,16 @@ def test_file_for_airflow_has_a_dag_for_each_report(ws):
     made = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     dags = [node for node in made if ast.unparse(node.func) == "DAG"]
     told = [{each.arg: ast.unparse(each.value) for each in dag.keywords} for dag in dags]
-    assert [each["dag_id"] for each in told] == ["'revops_weekly'", "'revops_the_odd___HOME'"]
+    odd = "'revops_the-x20odd-x3b-x20-x24HOME'"
+    assert [each["dag_id"] for each in told] == ["'revops_weekly'", odd]
     assert [each["schedule"] for each in told] == [
         "CronTriggerTimetable('0 7 * * MON', timezone='Europe/Berlin')",
         "CronTriggerTimetable('5 8 2 * *', timezone='Europe/Berlin')",
     ]
     assert told[0]["catchup"] == "True"
+    folders = [each.value for node in made for each in node.keywords if each.arg == "cwd"]
+    assert [ast.literal_eval(each) for each in folders] == [str(ws.file.parent)] * 4
+    assert "# It needs SMTP_PASSWORD, SMTP_USER: " in text
     assert "START = pendulum.datetime(2026, 11, 23, 7, 0, tz='Europe/Berlin')" in text
     mails = [
         each.value
@@ -113,34 +129,3 @@ def test_a_name_with_a_line_break_is_refused(company):
     file.write_text(file.read_text().replace("[reports.weekly]", '[reports."a\\nb"]'))
     with pytest.raises(RequestError, match="rename it"):
         jobs_of(without_tables(file).settings)
-
-
-@pytest.fixture
-def revops(monkeypatch, capsys):
-    """Run a command: its exit code, and what it printed."""
-
-    def revops(*words):
-        monkeypatch.setattr(sys, "argv", ["revops", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return revops
-
-
-def test_command_lists_what_runs_and_history_what_has_run(company, revops):
-    file = company(weekly=("0 7 * * MON", "last-week"))
-    file.write_text(file.read_text() + "[reports.seldom]\n")
-    code, shown, _ = revops("schedule", "-w", str(file))
-    assert code == 0
-    assert re.search(r"Mon \d{4}-\d\d-\d\d 07:00 +weekly +\d{4}-\d\d-\d\d +\d{4}-W\d\d +0 7", shown)
-    assert "seldom has no cron" in shown
-    assert revops("history", "-w", str(file), "--format", "json") == (0, '{\n  "runs": []\n}\n', "")
-    # To look is not to write.
-    assert not (file.parent / "reports").exists()
-
-
-def test_command_refuses_a_trial_of_days_that_are_over(company, revops):
-    file = company(weekly=("0 7 * * MON", "last-week"))
-    code, _, said = revops("schedule", "run", "--until", "2020-01-01", "-w", str(file))
-    assert (code, said) == (2, "revops: --until 2020-01-01 is over: name a day to come.\n")

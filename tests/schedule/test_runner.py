@@ -179,6 +179,16 @@ def test_what_was_missed_is_caught_up_with_its_own_dates_and_mailed_once(company
     ]  # fmt: skip
 
 
+def test_first_run_that_was_missed_is_caught_up_where_the_schedule_knew_of_it(company, warm_parent):
+    file = company(weekly=("0 7 * * MON", "last-week"))
+    simulated(file, "2026-11-21 12:00", "2026-11-22")
+    daily = file.read_text().partition("[reports.weekly]")[2].replace("* * MON", "* * *")
+    file.write_text(f"{file.read_text()}[reports.new]{daily}")
+    simulated(file, "2026-11-24 12:00", "2026-11-24")
+    place = file.parent / "reports" / ".revops" / "history.sqlite"
+    assert runs(place) == [("weekly", "2026-11-23", "ok")]
+
+
 def test_of_many_missed_the_latest_month_is_caught_up_and_the_rest_is_named(
     company, warm_parent, monkeypatch, caplog
 ):
@@ -199,6 +209,24 @@ def test_report_that_fails_is_remembered_and_does_not_stop_the_others(company, w
     place = file.parent / "reports" / ".revops" / "history.sqlite"
     assert runs(place) == [("broken", "2026-11-07", "failed"), ("daily", "2026-11-07", "ok")]
     assert "There is no notebook or report 'nowhere'" in caplog.text
+
+
+def test_what_nobody_expected_ends_neither_a_run_nor_the_schedule(company, monkeypatch, caplog):
+    file = company(daily=DAILY)
+    broken = []
+
+    def stumble(*_):
+        broken.append(1)
+        raise ZeroDivisionError("Ann Example, 07:00")
+
+    monkeypatch.setattr("revops_kit.snapshots.keep", stumble)
+    monkeypatch.setattr("revops_kit.checking.check", stumble)
+    runner = Runner(without_tables(file), Simulated(berlin("2026-11-06 06:50")))
+    runner.run(berlin("2026-11-06 07:10"))
+    assert "No snapshot was kept: Something went wrong that should not have" in caplog.text
+    assert caplog.text.count("(ZeroDivisionError). Trying again in 5 minutes.") == 3
+    assert len(broken) == 6
+    assert "Ann Example" not in caplog.text
 
 
 def test_run_that_leaves_no_trace_is_tried_three_times(company, caplog):
