@@ -179,7 +179,7 @@ class History:
         return self._frame(chosen.order_by(mails.c.id))
 
     def restated(self, run: int) -> pd.DataFrame:
-        """Find the figures of a run that its report had told readers differently before.
+        """Find the figures of a run that its report had told readers of the same part differently.
 
         Periods that were partial then are left out: they moved because time passed. The figures of
         a KPI that matures move for the same reason, which its card knows and the history does not.
@@ -195,7 +195,7 @@ class History:
         told = figures.join(then, figures.c.run_id == then.c.id)
         rank = sa.func.row_number().over(partition_by=key, order_by=figures.c.id.desc())
         report = sa.select(runs.c.report).where(runs.c.id == run).scalar_subquery()
-        reached = mails.c.state.in_(("sent", "unknown"))
+        reached = mails.c.state.in_(("sent", "unknown")) & (mails.c.part == figures.c.segment)
         read = sa.select(mails.c.id).where(mails.c.run_id == then.c.id, reached).exists()
         old = (
             sa.select(figures, then.c.logical_date.label("told_on"), rank.label("rank"))

@@ -70,6 +70,14 @@ def test_restated_is_of_the_part_at_hand(mailed):
     assert moved(memory, 120) == []
 
 
+def test_readers_of_one_part_have_not_read_what_another_was_told(mailed):
+    mailed(100, part="EMEA").keep_figures(trends(90), "region", "AMER")
+    later = mailed(120, week=1, part="EMEA", is_mailed=False)
+    later.keep_figures(trends(120), "region", "AMER")
+    assert moved(later, 120, "region", "EMEA")[0] == ["mrr", "2026-08", 100, 120]
+    assert moved(later, 120, "region", "AMER") == []
+
+
 def test_what_is_forgotten_was_never_told(mailed):
     mailed(100)
     mailed(110, week=1).forget_figures()
