@@ -239,9 +239,12 @@ def _through(issue: Issue, memory: Memory, post: _Post | None) -> Ran:
         told = f"Not sent, but written: {plural(len(mails), 'mail')}." if mails else ""
         said = " ".join(filter(None, [told, *quiet])) or "Nobody to mail it to."
         return Ran(made, tuple(sendings), 0, said, post.files)
-    is_done = all(each.is_done for each in sendings)
-    said = " ".join([*map(str, sendings), *quiet]) or "Nobody to mail it to."
-    return Ran(made, tuple(sendings), 0 if is_done else 1, said)
+    deliveries = tuple(delivery for each in sendings for delivery in each.deliveries)
+    troubles = dict.fromkeys(each.trouble for each in sendings if each.trouble)
+    all_of_them = Sending(deliveries, " ".join(troubles))
+    told = [str(all_of_them)] if sendings else []
+    said = " ".join([*told, *quiet]) or "Nobody to mail it to."
+    return Ran(made, tuple(sendings), 0 if all_of_them.is_done else 1, said)
 
 
 def _mails(
