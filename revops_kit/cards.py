@@ -8,7 +8,8 @@ import pandas as pd
 
 from revops_kit.result import Result
 from revops_kit.sparkline import sparkline
-from revops_kit.units import percent
+from revops_kit.units import NARROW_SPACE, percent
+from revops_kit.wording import in_words
 
 # Good and bad have a sign of their own, for those who see no colours.
 SIGNS = {"good": "▲", "bad": "▼", "neutral": "◆", "noise": "≈", "open": "○"}
@@ -42,9 +43,9 @@ def verdict(trend: Result) -> str:
     """Say in a few words what to make of the last value, and whether that is good."""
     last, said = trend.frame.iloc[-1], trend.verdict
     if pd.isna(last.value):
-        return str(last.missing_because)
+        return in_words(last.missing_because)
     if last.is_partial:
-        return f"so far, up to {trend.as_of}"
+        return in_words(f"so far, up to {trend.as_of}")
     if trend.kpi.matures:
         return f"so far; young {trend.kpi.counts} have had less time"
     if said in ("", "within natural variation") or trend.kpi.better == "neither":
@@ -65,13 +66,14 @@ def _card(trend: Result, target: float | None) -> str:
         f'<p class="value">{escape(value)}{small}</p>',
     ]
     if pd.isna(last.value):
-        parts.append(f'<p class="change">{escape(str(last.missing_because))}</p>')
+        said = verdict(trend)
+        parts.append(f'<p class="missing">{escape(said[0].upper() + said[1:])}</p>')
     else:
         parts += [_change(trend), _chip(trend)]
     if target is not None:
-        aim = f"Target {unit.write(target, trend.currency)}"
+        aim = f"{unit.write(target, trend.currency)} target"
         if target and not pd.isna(last.value):
-            aim += f", {percent(last.value / target)} of it reached"
+            aim = f"{percent(last.value / target)} of the {aim}"
         parts.append(f'<p class="target">{escape(aim)}</p>')
     if trend.frame.value.notna().sum() > 1:
         parts.append(_trend_at_a_glance(trend))
@@ -83,12 +85,27 @@ def _change(trend: Result) -> str:
     change, unit = trend.change, trend.kpi.unit
     if change is None:
         return ""
+    # The value above says what it is a rate of.
     moved, low, high = (
-        escape(unit.write_change(each, trend.currency))
+        escape(unit.write_change(each, trend.currency).removesuffix(" a day"))
         for each in (change.difference, change.low, change.high)
     )
-    between = f' <span class="between">({low} to {high})</span>' if change.low is not None else ""
-    return f'<p class="change">{moved} on {escape(change.before)}{between}</p>'
+    ends = f' <span class="between">({span(low, high)})</span>' if change.low is not None else ""
+    return f'<p class="change">{moved} on {in_words(change.before)}{ends}</p>'
+
+
+def span(low: str, high: str) -> str:
+    r"""Write the ends of an interval, with the words of their unit once.
+
+    Examples
+    --------
+    >>> span("40 days", "56 days"), span("$8,672 a day", "$19.7 k a day"), span("2 %", "5 %")
+    ('40 to 56 days', '$8,672 to $19.7 k a day', '2 % to 5 %')
+    """
+    for unit in (" days", " a day", f"{NARROW_SPACE}pp"):
+        if high.endswith(unit):
+            low = low.removesuffix(unit)
+    return f"{low} to {high}"
 
 
 def standing(trend: Result) -> tuple[str, str]:
@@ -127,5 +144,6 @@ def _trend_at_a_glance(trend: Result) -> str:
     low, high = (
         trend.kpi.unit.write(end, trend.currency) for end in (frame.value.min(), frame.value.max())
     )
-    alt = f"{trend.kpi.title}, {frame.period.iloc[0]} to {trend.period}: between {low} and {high}."
+    run = f"{in_words(frame.period.iloc[0])} to {in_words(trend.period)}"
+    alt = f"{trend.kpi.title}, {run}: between {low} and {high}."
     return f'<img alt="{escape(alt)}" src="data:image/png;base64,{drawn}">'

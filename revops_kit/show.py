@@ -4,6 +4,8 @@ Everything here returns HTML that a report keeps: no script, no style sheet of i
 """
 
 import datetime as dt
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
@@ -13,19 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from revops_kit.cards import Html, verdict
+from revops_kit.cards import Html, span, verdict
 from revops_kit.cards import cards as cards
 from revops_kit.contracts import contract, names
-from revops_kit.noted import note
+from revops_kit.noted import note, noted
 from revops_kit.result import Result, Words
 from revops_kit.sources import Source
 from revops_kit.spreads import Spread
 from revops_kit.tables import BLANK
 from revops_kit.units import MINUS, MISSING, MONEY, Unit, number, percent, plural
+from revops_kit.wording import LABEL, in_words
 
 # Columns of words that few rows have: nothing to say is no gap.
 REMARKS = {"note", "undefined because", ""}
 SHORT = {"cac", "clv", "mrr", "id"}  # written in capitals
+INTERVAL = "95 % interval"
+SEGMENTS = 6  # columns that a table by segment has room for
 
 if TYPE_CHECKING:
     from revops_kit.workspace import Workspace
@@ -75,29 +80,39 @@ def overview(trends: Iterable[Result]) -> Html:
             {
                 "figure": trend.kpi.title,
                 "value": unit.write(last.value, trend.currency),
-                "95 % interval": f"{low} to {high}" if last.low == last.low else MISSING,
+                INTERVAL: span(low, high) if last.low == last.low else MISSING,
                 "change": moved,
                 "verdict": verdict(trend),
             }
         )
-    return plain(pd.DataFrame(listed), right=["value", "95 % interval", "change"])
+    return plain(pd.DataFrame(listed), right=["value", INTERVAL, "change"])
 
 
-def by_segment(ws: "Workspace", period: str, by: str) -> Html:
-    """Show every figure by segment, in one period; figures that cannot be split say so."""
-    from revops_kit import kpis
+def by_segment(trends: Iterable[Result]) -> Html:
+    """Show figures by segment, in their last period.
 
-    if not by:
-        return Html('<p class="note">No column to split by was asked for: set `by`.</p>')
+    Of many segments those with the most to count are shown. The others are counted in a note, which
+    names the figures that no segment has.
+    """
     columns: dict[str, dict[str, str]] = {}
-    for kpi in kpis.ALL:
-        parts = kpi(ws, period, by=by)
-        column = columns.setdefault(kpi.title, {})
-        for group, value in zip(parts.frame.get(by, []), parts.frame.value, strict=True):
-            column[group] = kpi.unit.write(value, ws.currency)
-    frame = pd.DataFrame(columns).T
-    frame = frame[sorted(frame.columns, key=lambda name: (name == BLANK, name))].fillna(MISSING)
-    return plain(frame.rename_axis("figure").reset_index(), right=list(frame.columns))
+    sizes: Counter[str] = Counter()
+    for trend in trends:
+        if not trend.by:
+            return _sentence("No column to split by was asked for: set `by`")
+        last = trend.frame[trend.frame.period == trend.period]
+        column = columns.setdefault(trend.kpi.title, {})
+        for group, value, n in zip(last.get(trend.by, []), last.value, last.n, strict=True):
+            column[group] = trend.kpi.unit.write(value, trend.currency)
+            sizes[group] += n
+    largest = sorted(dict(sizes.most_common(SEGMENTS)), key=lambda name: (name == BLANK, name))
+    frame = pd.DataFrame(columns, index=largest).T.fillna(MISSING)
+    rest, is_empty = len(sizes) - len(largest), (frame == MISSING).all(axis=1)
+    said = [
+        f"{plural(rest, 'smaller segment')} not shown." if rest else "",
+        f"No figures by segment: {', '.join(frame.index[is_empty])}." if is_empty.any() else "",
+    ]
+    frame = frame[~is_empty].rename_axis("figure").reset_index()
+    return plain(noted(frame, *said), right=largest)
 
 
 def definitions(trends: Iterable[Result]) -> Html:
@@ -124,15 +139,15 @@ def annualised(trend: Result) -> Words:
     monthly = frame.numerator.sum() / at_risk
     yearly = 1 - (1 - monthly) ** 12
     return Words(
-        f"Over the last {plural(len(frame), 'month')}, {unit.write(monthly)} a month: "
-        f"{unit.write(yearly)} in a year."
+        f"{trend.kpi.title} over the last {plural(len(frame), 'month')}: {unit.write(monthly)} a "
+        f"month, which comes to {unit.write(yearly)} in a year."
     )
 
 
 def conventions(spread: Spread) -> Html:
     """Show one figure by each convention, the house's own first."""
     if spread.missing_because:
-        return Html(f'<p class="note">{escape(spread.missing_because)}</p>')
+        return _sentence(spread.missing_because)
     frame, kpi, currency = spread.frame, spread.kpi, spread.currency
     shown = pd.DataFrame({"convention": frame.convention})
     shown[kpi.title] = [kpi.unit.write(value, currency) for value in frame.value]
@@ -156,7 +171,7 @@ def differences(spread: Spread, names: int = 2) -> Html:
     """Show what makes the difference between conventions, and name the largest customers."""
     reasons = spread.reasons(names)
     if reasons.empty:
-        return Html('<p class="note">No customer is counted otherwise.</p>')
+        return _sentence("No customer is counted differently")
     shown = reasons.rename(columns={"who": "the largest"})
     parts = [name for name in (spread.counted, spread.base) if name]
     for name in parts:
@@ -185,21 +200,18 @@ def factors(table: pd.DataFrame, currency: str) -> Html:
 
 def table(result: Result) -> Html:
     """Show the figures of a result, a row per period and segment."""
+    if result.unavailable:
+        return _sentence(result.unavailable)
     unit, currency, frame = result.kpi.unit, result.currency, result.frame
-    has_interval = frame.low.notna().any()
     shown = pd.DataFrame({"Period": frame.period})
     if result.by:
         shown[result.by] = frame[result.by]
         if frame.period.nunique() == 1:
             shown = shown.drop(columns="Period")
     shown[result.kpi.title] = [unit.write(value, currency) for value in frame.value]
-    if has_interval:
-        shown["95 % interval"] = [
-            f"{unit.write(low, currency)} to {unit.write(high, currency)}"
-            if low == low
-            else MISSING
-            for low, high in zip(frame.low, frame.high, strict=True)
-        ]
+    if frame.low.notna().any():
+        ends = [[unit.write(end, currency) for end in frame[name]] for name in ("low", "high")]
+        shown[INTERVAL] = [_interval(low, high) for low, high in zip(*ends, strict=True)]
     shown[result.kpi.counts] = [number(n) for n in frame.n]
     words = frame.missing_because.fillna(frame.note).fillna("")
     words = words.where(~frame.is_partial | (words != ""), "partial")
@@ -207,7 +219,7 @@ def table(result: Result) -> Html:
         words = words.where(words != "", frame[result.by].map(differing).fillna(""))
     if (words != "").any():
         shown["note"] = words
-    return plain(shown, right=[result.kpi.title, "95 % interval", result.kpi.counts])
+    return plain(shown, right=[result.kpi.title, INTERVAL, result.kpi.counts])
 
 
 def plain(
@@ -218,7 +230,8 @@ def plain(
 ) -> Html:
     """Show a small frame, with its numbers written in their units and aligned.
 
-    What is written on the frame stands beneath it, and alone where the frame has no rows.
+    `low` and `high` become one column. What is written on the frame stands beneath it, and alone
+    where the frame has no rows.
 
     Parameters
     ----------
@@ -227,11 +240,12 @@ def plain(
     right
         Further columns aligned to the right.
     """
+    import pyarrow as pa
     from great_tables import GT
 
     said = str(note(frame))
-    if frame.empty and said:
-        return Html(f'<p class="note">{escape(said)}</p>')
+    if frame.empty:
+        return _sentence(said or "There is nothing to show")
     wordless = [name for name in REMARKS & set(frame.columns) if frame[name].isna().all()]
     frame = frame.drop(columns=wordless)
     shown = frame.copy()
@@ -239,28 +253,37 @@ def plain(
     for name in shown.columns:
         if name in units:
             shown[name] = [units[name].write(value, currency) for value in frame[name]]
+        elif name in REMARKS:
+            shown[name] = [in_words(_word(value, absent="")) for value in frame[name]]
         else:
-            absent = "" if name in REMARKS else MISSING
-            shown[name] = [_word(value, absent) for value in frame[name]]
-    aligned = [name for name in shown.columns if name in units or name in set(right)]
-    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
-    # Names are shown as they are: markup or Markdown in them is not ours.
-    made = GT(
-        shown.reset_index(drop=True).astype(object),
-        rowname_col=str(shown.columns[0]),
-        id=_id(shown),
-    )
-    made = made.tab_stubhead(label=_label(shown.columns[0]))
-    made = made.cols_label({name: _label(name) for name in shown.columns[1:]})
-    made = made.cols_align("left")
-    rest = [name for name in dict.fromkeys([*aligned, *numbers]) if name != shown.columns[0]]
-    made = made.cols_align("right", columns=rest) if rest else made
+            shown[name] = [_word(value) for value in frame[name]]
+    if {"low", "high"} <= set(shown.columns):
+        shown["low"] = [_interval(*ends) for ends in zip(shown.low, shown.high, strict=True)]
+        shown = shown.drop(columns="high").rename(columns={"low": INTERVAL})
+    numeric = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
+    to_the_right = {*units, *right, *numeric, INTERVAL}
+    # great_tables goes from cell to cell, which in Arrow takes a third of the time, though it warns
+    # that this is new. A column may be called what Arrow cannot, so columns go by their place.
+    first, *others = places = [f"c{place}" for place in range(shown.shape[1])]
+    cells = {place: pa.array(shown.iloc[:, at], pa.string()) for at, place in enumerate(places)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        made = GT(pa.table(cells), rowname_col=first, id=_id(shown))
+    labels = dict(zip(places, map(_label, shown.columns), strict=True))
+    made = made.tab_stubhead(label=labels.pop(first)).cols_label(labels).cols_align("left")
+    named = zip(others, shown.columns[1:], strict=True)
+    if aligned := [place for place, name in named if name in to_the_right]:
+        made = made.cols_align("right", columns=aligned)
     made = made.tab_source_note(said) if said else made
     return Html(made._repr_html_())
 
 
 def rows(
-    result: Result, columns: Mapping[str, str] | Iterable[str], order: str, count: int = 10
+    result: Result,
+    columns: Mapping[str, str] | Iterable[str],
+    order: str,
+    count: int = 10,
+    units: Mapping[str, Unit] | None = None,
 ) -> Html:
     """Show some of the rows behind the last period: those with the highest `order`.
 
@@ -270,27 +293,29 @@ def rows(
         Which columns to show, and under which name; those that the source lacks are left out.
     order
         The column to sort by, descending; rows without it are not shown.
+    units
+        Column → unit its values are written in, besides those that hold money by the contract.
     """
     import ibis
 
     if result.unavailable:
-        return Html(f'<p class="note">{escape(result.unavailable)}</p>')
+        return _sentence(result.unavailable)
     behind = result.rows()
     if order not in behind.columns:
-        return Html(
-            f'<p class="note">What is counted here has no {escape(order.replace("_", " "))}.</p>'
-        )
+        return _sentence(f"What is counted here has no {order.replace('_', ' ')}")
     behind = behind.filter(behind.period == result.periods.each[-1].start, behind[order].notnull())
     named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     kept = [name for name in named if name in behind.columns]
     order_by = [ibis.desc(order, nulls_first=False), *[name for name in kept[:1] if name != order]]
     shown = behind.order_by(order_by).limit(count).select(*kept).to_pandas()
     if shown.empty:
-        return Html('<p class="note">There are no such rows in this period.</p>')
-    units = {named[name]: MONEY for name in kept if name.split("_")[-1] in _money_columns()}
-    if "numerator" in kept:
-        units[named["numerator"]] = result.kpi.unit
-    return plain(shown.rename(columns=named), units, result.currency)
+        return _sentence("There are no such rows in this period")
+    if "month" in kept:
+        shown["month"] = [f"{day:%Y-%m}" for day in shown["month"]]
+    known = {name: MONEY for name in kept if name.split("_")[-1] in _money_columns()}
+    known |= {"numerator": result.kpi.unit} | dict(units or {})
+    written = {named[name]: unit for name, unit in known.items() if name in kept}
+    return plain(shown.rename(columns=named), written, result.currency)
 
 
 @cache
@@ -318,6 +343,25 @@ def sources(ws: "Workspace") -> Html:
     return plain(pd.DataFrame(listed, columns=columns), right=["rows", "rejected"])
 
 
+def _sentence(said: str) -> Html:
+    """Show what stands in place of a table."""
+    said = in_words(f"{said[0].upper()}{said[1:].rstrip('.')}.")
+    return Html(f'<p class="note">{escape(said)}</p>')
+
+
+def _interval(low: str, high: str) -> str:
+    """Write an interval whose ends may be unknown.
+
+    Examples
+    --------
+    >>> _interval("26 days", "56 days"), _interval("26 days", "–"), _interval("–", "–")
+    ('26 to 56 days', '26 days or more', '–')
+    """
+    if high == MISSING:
+        return low if low == MISSING else f"{low} or more"
+    return f"up to {high}" if low == MISSING else span(low, high)
+
+
 def _id(shown: pd.DataFrame) -> str:
     """Name a table by what is in it; great_tables would take a name by chance."""
     content = shown.to_csv(index=False).encode()
@@ -329,12 +373,12 @@ def _label(name: str) -> str:
 
     Examples
     --------
-    >>> _label("spent_on"), _label("lag_aware_cac"), _label("MRR now")
-    ('Spent on', 'Lag aware CAC', 'MRR now')
+    >>> _label("spent_on"), _label("MRR now"), _label("sMAPE"), _label("2026-09")
+    ('Spent on', 'MRR now', 'sMAPE', 'September 2026')
     """
-    words = [word.upper() if word in SHORT else word for word in str(name).split("_")]
+    words = [word.upper() if word in SHORT else word for word in in_words(str(name)).split("_")]
     label = " ".join(words)
-    return label[:1].upper() + label[1:]
+    return label if label[1:2].isupper() else label[:1].upper() + label[1:]
 
 
 def _inline(title: str) -> str:
@@ -351,8 +395,10 @@ def _word(value: Any, absent: str = MISSING) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return number(value, 0 if value == round(value) else 2)
+        return number(value, 0 if value == round(value) else 1 if abs(value) >= 10 else 2)
     if isinstance(value, int):
         return number(value)
     text = str(value)
+    if LABEL.fullmatch(text):
+        return in_words(text)
     return text if len(text) <= 200 else f"{text[:199]}…"

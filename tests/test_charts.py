@@ -17,10 +17,11 @@ from matplotlib.colors import to_hex, to_rgb
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from revops_kit import charts, journeys, samples
+from revops_kit import charts, journeys, kpis, samples
 from revops_kit.charts import chart as look
 from revops_kit.charts.chart import numbers
 from revops_kit.errors import ReportError, RequestError
+from revops_kit.kpi import Summary, proportion, total
 from revops_kit.units import COUNT, MONEY, SHARE, Unit
 
 HOSTILE = [
@@ -44,6 +45,8 @@ class Kpi:
     name: str = "conversion_rate"
     title: str = "Conversion rate"
     question: str = "What share of leads has become customers?"
+    counts: str = "leads"
+    summary: Summary = proportion
 
 
 @dataclass
@@ -56,6 +59,9 @@ class Result:
     currency: str = "USD"
     as_of: date = date(2026, 4, 12)
     missing_because: str = ""
+
+    def differing(self) -> dict[str, str]:
+        return {}
 
 
 def rows(values, by="", segment="", n=100, last_is_partial=False, half=0.01) -> pd.DataFrame:
@@ -109,8 +115,9 @@ def test_trend_draws_the_frame():
     assert {*band[:, 1].round(6)} == {0.09, 0.11, 0.13, 0.10, 0.12}
     assert chart.data["value"].tolist() == frame["value"].tolist()
     assert chart.alt == (
-        "Conversion rate, 2026-01 to 2026-03: 11.0\u202f% in 2026-03, between 10.0\u202f% and "
-        "12.0\u202f%. Lowest 10.0\u202f% in 2026-01, highest 12.0\u202f% in 2026-02."
+        "Conversion rate, January 2026 to March 2026: 11.0\u202f% in March 2026, between "
+        "10.0\u202f% and 12.0\u202f%. Lowest 10.0\u202f% in January 2026, highest 12.0\u202f% in "
+        "February 2026."
     )
 
 
@@ -125,7 +132,7 @@ def test_result_is_left_as_it_was():
 def test_missing_value_is_a_gap_with_its_reason():
     chart = charts.trend(Result(rows([0.10, math.nan, 0.11, 0.12])))
     assert drawn(chart.figure.axes[0], "value") == [0.10, None, 0.11, 0.12]
-    assert "No value in 2026-02: no leads were created in 2026-02." in words(chart)
+    assert "No leads were created in February 2026." in words(chart)
     assert "1 missing" in chart.alt
 
 
@@ -150,8 +157,8 @@ def test_partial_period_is_hollow_dashed_and_named():
     hollow = next(line for line in axes.lines if line.get_label() == "partial")
     assert hollow.get_markerfacecolor() == "white"
     assert "5.0\u202f% partial" in words(chart)
-    assert "2026-03 is partial, with data to 2026-04-12." in words(chart)
-    assert "5.0\u202f% in 2026-03 (partial)" in chart.alt
+    assert "March 2026 is partial, with data to 12 April 2026." in words(chart)
+    assert "5.0\u202f% in March 2026 (partial)" in chart.alt
 
 
 def test_target_is_drawn_and_told():
@@ -175,7 +182,7 @@ def test_names_at_the_ends_of_lines_do_not_overlap():
 
 def test_segment_that_ended_says_when():
     chart = charts.trend(split({"Events": [0.1, 0.2, 0.3], "Email": [0.2, 0.1, math.nan]}))
-    assert "Email 10.0\u202f% in 2026-02" in chart.alt
+    assert "Email 10.0\u202f% in February 2026" in chart.alt
 
 
 def test_segment_without_a_name_is_still_a_segment():
@@ -210,10 +217,11 @@ def test_breakdown_sorts_and_draws_dots_with_whiskers():
     whiskers = [path.vertices[:, 0].round(2).tolist() for path in axes.collections[0].get_paths()]
     assert whiskers[:2] == [[0.29, 0.31], [0.09, 0.11]]
     assert not axes.patches
-    assert "no leads were created in 2026-01" in words(chart)
+    assert "no leads were created in January 2026" in words(chart)
     assert chart.alt == (
-        "Conversion rate by source, 2026-01: Paid 30.0\u202f% (n 98), Events 10.0\u202f% (n 100), "
-        "Email no value: no leads were created in 2026-01 (n 99). The whole is 20.0\u202f%."
+        "Conversion rate by source, January 2026: Paid 30.0\u202f% (n 98), Events 10.0\u202f% "
+        "(n 100), Email no value: no leads were created in January 2026 (n 99). The whole is "
+        "20.0\u202f%."
     )
 
 
@@ -222,6 +230,35 @@ def test_breakdown_of_money_draws_bars_from_zero():
     axes = chart.figure.axes[0]
     assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(0, 3000), (0, 1000)]
     assert axes.get_xlim()[0] == 0
+
+
+def test_parts_of_a_sum_are_written_as_shares_of_it():
+    bookings = Kpi(MONEY, summary=total)
+    chart = charts.breakdown(split({"Events": [1000], "Paid": [3000]}, bookings), whole=4000)
+    assert {"of the whole", "75.0\u202f%", "25.0\u202f%"} <= set(words(chart).split("\n"))
+    assert not chart.figure.axes[0].get_lines()
+    assert chart.alt.endswith("The whole is $4,000.")
+
+
+def test_long_remarks_on_segments_stand_with_the_numbers():
+    result = split({"Events": [0.1], "Paid": [0.3]})
+    result.frame["note"] = ["unpaid " * 30, "its first month"]
+    chart = charts.breakdown(result)
+    assert chart.figure.words.notes == ["Remarks on segments stand with the numbers."]
+    assert chart.data.note.tolist() == ["its first month", "unpaid " * 30]
+
+
+def test_segments_that_differ_by_more_than_chance_are_named():
+    deals = [
+        {"opportunity_id": f"{region}{at}", "region": region, "closed_at": "2026-09-15",
+         "outcome": "won" if at < won else "lost"}
+        for region, won in (("EMEA", 40), ("AMER", 10), ("APAC", 25))
+        for at in range(50)
+    ]  # fmt: skip
+    ws = samples.workspace({"opportunities": deals}, as_of="2026-09-30")
+    chart = charts.breakdown(kpis.win_rate(ws, "2026-09", by="region"))
+    # 40 of 50 against 35 of 100, and 10 of 50 against 65 of 100; 25 of 50 is the mean.
+    assert chart.figure.words.notes == ["Beyond chance: AMER below the rest, EMEA above the rest."]
 
 
 def test_breakdown_draws_the_last_period_and_its_notes():
@@ -282,7 +319,7 @@ def test_incidence_draws_both_ends_in_steps_from_nothing():
 def test_incidence_by_segment_shows_the_largest_and_counts_the_rest():
     chart = charts.incidence(followed("region", HOSTILE[1:]))
     assert chart.data["region"].nunique() == len(chart.figure.axes[0].lines) == 4
-    assert "3 smaller segments (n 9) not shown." in words(chart)
+    assert "3 smaller segments (9 deals) not shown." in words(chart)
     assert chart.png()
 
 
@@ -387,13 +424,15 @@ def test_whatever_the_values_there_is_a_picture_and_words(kind):
 def test_figure_that_is_not_available_says_what_it_needs(draw):
     reason = "not available: needs opportunities.closed_at"
     chart = draw(Result(rows([math.nan]), missing_because=reason))
-    assert reason in words(chart)
-    assert chart.alt.endswith(reason)
+    said = "Not available: needs opportunities.closed_at."
+    assert said in words(chart)
+    assert chart.alt.endswith(said)
+    assert chart.figure.words.absent == said
 
 
 def test_breakdown_of_the_whole_is_one_row():
     chart = charts.breakdown(Result(rows([0.4])))
-    assert chart.alt == "Conversion rate, 2026-01: all 40.0\u202f% (n 100)."
+    assert chart.alt == "Conversion rate, January 2026: all 40.0\u202f% (n 100)."
 
 
 def test_all_time_is_one_point():
@@ -496,7 +535,9 @@ def test_words_around_the_picture_are_where_the_report_cuts_them_off():
     chart = charts.trend(Result(rows([0.1, 0.2], last_is_partial=True)))
     words, height = chart.figure.words, chart.figure.get_figheight() * 100
     assert words.title == "Conversion rate"
-    assert words.notes == ["Hollow and dashed: 2026-02 is partial, with data to 2026-04-12."]
+    assert words.notes == [
+        "Hollow and dashed: February 2026 is partial, with data to 12 April 2026."
+    ]
     chart.png()
     for text in chart.figure.texts:
         extent = text.get_window_extent().transformed(chart.figure.dpi_scale_trans.inverted())

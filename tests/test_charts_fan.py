@@ -64,7 +64,7 @@ def test_a_month_that_has_begun_is_hollow(sample_ws):
     [dot] = lines(chart, "so far")
     assert dot.get_ydata()[0] == ws_value(ws)
     assert chart.data.period[chart.data["mean"].notna()].iloc[0] == "2026-09"
-    assert any("of 2026-09 has come so far" in note for note in chart.figure.words.notes)
+    assert any("of September 2026 has come so far" in note for note in chart.figure.words.notes)
 
 
 def ws_value(ws):
@@ -87,5 +87,5 @@ def test_a_forecast_that_moved_is_followed(outlook):
     )
     chart = charts.moved(outlook, kept)
     assert lines(chart, "mean")[0].get_ydata().tolist() == [900_000, 1_000_000]
-    assert "as of 2026-07-31" in chart.alt
+    assert "as of 31 July 2026" in chart.alt
     assert "No earlier forecast" in charts.moved(outlook, kept.head(1)).alt

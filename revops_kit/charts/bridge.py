@@ -50,7 +50,7 @@ def bridge(
         unit, currency = steps.unit, steps.currency
         title, question = title or steps.title, question or steps.question
         if steps.missing_because:
-            return page.nothing(title, question, f"{steps.missing_because}.", steps.frame)
+            return page.nothing(title, question, steps.missing_because, steps.frame)
         steps = steps.frame
     title, unit = title or "Bridge", unit or COUNT
     page.ask_for(steps, "bridge", "step", "amount", "kind")

@@ -43,6 +43,7 @@ FAMILY = [
 ]
 PIXELS = 100  # to the inch, as a report shows it
 ROWS = 120  # rows of numbers that a report carries beside a picture
+TEXT = 240  # letters of a text among them
 # Matplotlib's settings belong to the whole process: one chart at a time may change them.
 LOCK = threading.RLock()
 
@@ -56,13 +57,17 @@ def style() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Words:
-    """What is written above and below a picture, and the pixels that it takes there."""
+    """What is written above and below a picture, and the pixels that it takes there.
+
+    Where there is nothing to draw, `absent` says why.
+    """
 
     title: str
     question: str
     notes: list[str]
     above: int
     below: int
+    absent: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,4 +159,4 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, kinds.Real):
         return float(value)
-    return str(value)[:120]
+    return str(value)[:TEXT]

@@ -41,8 +41,8 @@ def cohorts(
     >>> from revops_kit.units import SHARE
     >>> kept = pd.DataFrame([[1, 0.8], [1, None]], index=["2026-01", "2026-02"], columns=[0, 1])
     >>> cohorts(kept, SHARE).alt
-    'Cohorts: 2 cohorts from 2026-01 to 2026-02, ages 0 to 1. At age 1, 1 cohort is old enough to
-    tell, with 80.0\u202f%.'
+    'Cohorts: 2 cohorts from January 2026 to February 2026, ages 0 to 1. At age 1, 1 cohort is old
+    enough to tell, with 80.0\u202f%.'
     """
     values = np.array([page.floats(row) for row in table.to_numpy(object)], float)
     values = values.reshape(table.shape)[-page.STEPS :]

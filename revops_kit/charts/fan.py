@@ -9,12 +9,13 @@ import pandas as pd
 from revops_kit.charts import page
 from revops_kit.charts.chart import BLUE, GREY, VERMILION, Chart, style
 from revops_kit.charts.trend import every, mark_periods
+from revops_kit.wording import in_words
 
 if TYPE_CHECKING:
     from revops_kit.outlook import Outlook
 
 PAST = 24  # periods before the forecast that are shown
-QUESTION = "What came, what is expected, and within what 80 % and 95 % of it should lie"
+QUESTION = "What came in, what is expected, and where it should lie 80 % and 95 % of the time"
 COLUMNS = ["period", "actual", "mean", "low_80", "high_80", "low_95", "high_95", "target"]
 
 
@@ -32,8 +33,7 @@ def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
     kpi, currency = outlook.kpi, outlook.ws.currency
     title = f"{kpi.title} ahead"
     if outlook.missing_because:
-        reason = f"{outlook.missing_because[0].upper()}{outlook.missing_because[1:]}."
-        return page.nothing(title, QUESTION, reason, pd.DataFrame(columns=COLUMNS))
+        return page.nothing(title, QUESTION, outlook.missing_because, pd.DataFrame(columns=COLUMNS))
     data = _laid_out(outlook)
     write = partial(page.write, kpi.unit, currency=currency)
     before = _placed(earlier, data.period)
@@ -43,7 +43,7 @@ def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
     notes = [
         "Grey: forecasts made before." if len(before) else "",
         "Short lines: targets." if data.target.notna().any() else "",
-        f"Hollow: {write(outlook.so_far)} of {first} has come so far."
+        f"Hollow: {write(outlook.so_far)} of {in_words(first)} has come so far."
         if not np.isnan(outlook.so_far)
         else "",
         "Crosses: outliers and shifts of level, marked and not smoothed away."
@@ -83,8 +83,10 @@ def fan(outlook: "Outlook", earlier: pd.DataFrame | None = None) -> Chart:
     ends = [(places.iloc[-1], last["mean"], [write(last["mean"])], BLUE)]
     if pd.notna(last.target):
         ends.append((places.iloc[-1], last.target, [f"target {write(last.target)}"], VERMILION))
+    edges = [(min(last[f"high_{level}"], scale.high), f"{level} %") for level in (80, 95)]
+    ends += [(places.iloc[-1], edge, [words], GREY) for edge, words in edges]
     page.name_ends(axes, ends)
-    return Chart(figure, f"{title}: {outlook.headline()}", data.drop(columns="mark"))
+    return Chart(figure, f"What lies ahead. {outlook.headline()}", data.drop(columns="mark"))
 
 
 @style()
@@ -96,12 +98,14 @@ def moved(outlook: "Outlook", kept: pd.DataFrame) -> Chart:
     kept
         As `outlook.ledger.of_the_next` gives it: `as_of`, `mean`, `low_80` and `high_80`.
     """
-    question = "The forecast of one period, by the day that it was made from, and 80 % of it"
+    question = (
+        "What was expected, by the day it was seen from, and where it should lie 80 % of the time"
+    )
     if len(kept) < 2:
         reason = "No earlier forecast of it was kept: scheduled runs keep theirs."
         return page.nothing("How the forecast moved", question, reason, kept)
     kpi, target = outlook.kpi, outlook.target(outlook.next)
-    title = f"{kpi.title} of {outlook.next.label}, as foreseen"
+    title = f"{kpi.title} of {outlook.next.words}, as foreseen"
     write = partial(page.write, kpi.unit, currency=outlook.ws.currency)
     drawn = [*kept["mean"], target]
     scale = page.scale(kpi.unit, outlook.ws.currency, drawn, [*kept.low_80, *kept.high_80])
@@ -119,7 +123,8 @@ def moved(outlook: "Outlook", kept: pd.DataFrame) -> Chart:
     axes.set_xticks(places.iloc[every(len(places))], labels=labels.iloc[every(len(places))])
     page.name_ends(axes, ends)
     first, last = (write(kept["mean"].iloc[end]) for end in (0, -1))
-    alt = f"{title}: from {first} as of {labels.iloc[0]} to {last} as of {labels.iloc[-1]}."
+    begun, ended = in_words(labels.iloc[0]), in_words(labels.iloc[-1])
+    alt = f"{title}: from {first} as of {begun} to {last} as of {ended}."
     return Chart(figure, alt, kept)
 
 

@@ -38,12 +38,11 @@ def holdout(check: "Holdout") -> Chart:
     ... )
     >>> check = Holdout("customers still there", "month", SHARE, over_time, by_history, "", "")
     >>> holdout(check).alt
-    'Does the model hold? Customers still there, 1 month after the cut: 7; expected 7.'
+    'What came, and what was expected. Customers still there, 1 month after the cut: 7; expected 7.'
     """
-    title = "Does the model hold?"
+    title = "What came, and what was expected"
     if check.missing_because:
-        reason = f"{check.missing_because[0].upper()}{check.missing_because[1:]}."
-        return page.nothing(title, QUESTION, reason, pd.DataFrame(columns=COLUMNS))
+        return page.nothing(title, QUESTION, check.missing_because, pd.DataFrame(columns=COLUMNS))
     over_time = check.over_time.rename(columns={"after": "at"}).assign(by=f"{check.unit} after")
     by_history = check.by_history.rename(columns={"history": "at"}).assign(by="history")
     data = pd.concat([over_time, by_history], ignore_index=True).reindex(columns=COLUMNS)
@@ -64,13 +63,15 @@ def holdout(check: "Holdout") -> Chart:
     right.vlines(places, by_history["low"], by_history["high"], color=BLUE, alpha=0.35, linewidth=5)
     _draw(right, by_history, places, check.each, 1)
     right.set_title("On average, by history")
-    right.set_xticks(places, labels=[page.name(each, 50) for each in by_history["at"]])
+    right.set_xticks(
+        places, labels=[page.name(each.replace(" to ", "–"), 50) for each in by_history["at"]]
+    )
     right.set_xlabel(check.history, loc="right")
     right.set_xlim(-0.4, len(places) - 0.6)
     end = over_time.iloc[-1]
     span = plural(int(end["at"]), check.unit)
     actual, expected = (COUNT.write(round(end[name])) for name in LINES)
-    alt = f"{title} {measure}, {span} after the cut: {actual}; expected {expected}."
+    alt = f"{title}. {measure}, {span} after the cut: {actual}; expected {expected}."
     return Chart(figure, alt, data)
 
 

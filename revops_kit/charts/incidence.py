@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from revops_kit.charts import page
 from revops_kit.charts.chart import GREY, MARKS, Chart, style
-from revops_kit.units import SHARE, number, plural
+from revops_kit.units import SHARE, plural
 
 if TYPE_CHECKING:
     from revops_kit.journeys import Incidence
@@ -38,8 +38,7 @@ def incidence(journey: "Incidence") -> Chart:
     key = journey.by or "event"
     if journey.missing_because:
         data = pd.DataFrame(columns=[key, *COLUMNS])
-        reason = f"{journey.missing_because[0].upper()}{journey.missing_because[1:]}."
-        return page.nothing(title, journey.question, reason, data)
+        return page.nothing(title, journey.question, journey.missing_because, data)
     lines, hidden = _lines(journey)
     data = pd.concat([curve.frame[COLUMNS].assign(**{key: name}) for name, curve in lines.items()])
     data = data[[key, *COLUMNS]].reset_index(drop=True)
@@ -48,7 +47,7 @@ def incidence(journey: "Incidence") -> Chart:
     is_open = int(journey.counts["count"][journey.counts.event == ""].sum())
     notes = [
         f"Days since the start. {plural(is_open, journey.noun)} still open: each counts for as "
-        "long as it has been."
+        "long as it has been so."
         if is_open
         else "Days since the start.",
         scale.note,
@@ -82,7 +81,8 @@ def _lines(journey: "Incidence") -> tuple[dict[str, "Curve"], str]:
     sizes = journey.counts.groupby("segment")["count"].sum()
     sizes = sizes.sort_values(ascending=False, kind="stable")
     rest = sizes.iloc[len(MARKS) :]
-    hidden = f"{plural(len(rest), 'smaller segment')} (n {number(rest.sum())}) not shown."
+    count = plural(int(rest.sum()), journey.noun)
+    hidden = f"{plural(len(rest), 'smaller segment')} ({count}) not shown."
     lines = {
         segment: journey.curves[segment][journey.event] for segment in sizes.index[: len(MARKS)]
     }

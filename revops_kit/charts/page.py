@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -20,11 +20,13 @@ from matplotlib.ticker import MaxNLocator
 from revops_kit.charts.chart import FAMILY, GREY, INK, PIXELS, Chart, Words
 from revops_kit.errors import RequestError
 from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, decimal_mark, number, plural
+from revops_kit.wording import in_words
 
 BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
 PAGE = 6.0  # inches across
 ACROSS = 0.96 * PAGE * 72  # points between the margins
 STEPS = 40  # rows that can still be read in one picture
+SIZE = 11.0  # points of names and figures, as in revops.mplstyle
 
 
 # Words
@@ -33,19 +35,22 @@ STEPS = 40  # rows that can still be read in one picture
 def clean(text: object, length: int = 40) -> str:
     r"""Make a name fit for a sentence: one line, nothing invisible, no longer than `length`.
 
+    Periods are said as people say them.
+
     Examples
     --------
-    >>> clean("North\n\u202eSouth\x00 "), clean("a" * 50, 8), clean("")
-    ('North South', 'aaaaaaa…', '(blank)')
+    >>> clean("North\n\u202eSouth\x00 "), clean("a" * 50, 8), clean(""), clean("2026-Q3")
+    ('North South', 'aaaaaaa…', '(blank)', 'Q3 2026')
     """
     seen = str(text)[: 10 * length]
     kept = (" " if char.isspace() else char for char in unicodedata.normalize("NFC", seen))
     # C*: controls, text-direction overrides, halves of surrogate pairs, private and unassigned.
     line = " ".join("".join(c for c in kept if unicodedata.category(c)[0] != "C").split())
+    line = in_words(line)
     return (line if len(line) <= length else line[: length - 1].rstrip() + "…") or "(blank)"
 
 
-def name(text: object, room: float = 125.0, size: float = 10.0) -> str:
+def name(text: object, room: float = 135.0, size: float = SIZE) -> str:
     """Make a name fit to be drawn: `clean`, as much of it as there is room for, in points.
 
     Where the font has no sign there is a box.
@@ -229,7 +234,8 @@ class Sheet(Figure):
     """A page: title and question above, notes beneath, `body` inches between."""
 
     def __init__(self, title: str, question: str, body: float, notes: Iterable[str] = ()) -> None:
-        question, notes = clean(question, 400) if question else "", [*filter(None, notes)]
+        question = clean(question, 400) if question else ""
+        notes = [in_words(note) for note in notes if note]
         head = lines(drawable(question), 9.5) if question else []
         foot = [line for note in notes for line in lines(drawable(note), 9)]
         above, below = 0.42 + 0.18 * len(head), 0.08 + 0.165 * len(foot)
@@ -250,7 +256,9 @@ class Sheet(Figure):
 
 def nothing(title: str, subtitle: str, reason: str, data: pd.DataFrame) -> Chart:
     """Say in words why there is no picture."""
+    reason = in_words(f"{reason[0].upper()}{reason[1:].rstrip('.')}.")
     figure = Sheet(title, subtitle, 1.2)
+    figure.words = replace(figure.words, absent=reason)
     axes = figure.subplots()
     axes.set_axis_off()
     axes.text(0.5, 0.5, "\n".join(lines(drawable(reason), 11)), ha="center", color=GREY, size=11)
@@ -264,7 +272,13 @@ def why_missing(frame: pd.DataFrame) -> str:
         return ""
     reason = clean(missing["missing_because"].iloc[0] or "no reason is given", 120)
     if len(missing) == 1:
-        return f"No value in {missing['period'].iloc[0]}: {reason}."
+        when = in_words(missing["period"].iloc[0])
+        # What there was nothing of is told with the period already.
+        return (
+            f"{reason[0].upper()}{reason[1:]}."
+            if when in reason
+            else f"No value in {when}: {reason}."
+        )
     return f"{len(missing)} of {len(frame)} values are missing; the first: {reason}."
 
 
@@ -284,7 +298,7 @@ def columns(axes: Axes, *written: tuple[str, Sequence[str], str]) -> None:
     """Write columns of figures right of the rows: a heading, the texts, their weight."""
     right = 6.0
     for heading, texts, weight in written:
-        right += 14 + max(width(text, 10) for text in [heading, *texts])
+        right += 14 + max(width(text, SIZE) for text in [heading, *texts])
         for place, text in [(-0.95, heading), *enumerate(texts)]:
             axes.annotate(
                 text,
@@ -305,7 +319,7 @@ def write_in_row(axes: Axes, place: float, reason: str) -> None:
     axes.text(
         0.01,
         place,
-        name(reason, 300),
+        name(reason, 290),
         transform=axes.get_yaxis_transform(),
         va="center_baseline",
         color=GREY,
@@ -314,15 +328,22 @@ def write_in_row(axes: Axes, place: float, reason: str) -> None:
 
 
 def name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> None:
-    """Write names and values right of the lines, moved apart where they would overlap."""
-    low, high = axes.get_ylim()
+    """Write names and values right of the lines, moved apart where they would overlap.
+
+    A name that stands away from its line's end is joined to it.
+    """
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     wanted = np.array([(value - low) / (high - low) for _, value, _, _ in ends])
-    sizes = np.array([0.02 + 0.07 * len(words) for _, _, words, _ in ends])
-    for (place, value, words, colour), level in zip(ends, _apart(wanted, sizes), strict=True):
+    sizes = np.array([0.02 + 0.075 * len(words) for _, _, words, _ in ends])
+    levels = _apart(wanted, sizes)
+    early = np.array([place < right - 0.03 * (right - left) for place, *_ in ends])
+    away = early | (np.abs(levels - wanted) > 0.02)
+    margin = 1.03 if away.any() else 1.015
+    for (place, value, words, colour), level, is_away in zip(ends, levels, away, strict=True):
         axes.annotate(
             "\n".join(words),
             (place, value),
-            xytext=(1.03, level),
+            xytext=(margin, level),
             textcoords="axes fraction",
             va="center",
             color=colour,
@@ -335,7 +356,9 @@ def name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> No
                 "linewidth": 0.7,
                 "shrinkB": 5,
                 "relpos": (0, 0.5),
-            },
+            }
+            if is_away
+            else None,
         )
 
 

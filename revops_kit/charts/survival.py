@@ -51,8 +51,9 @@ def survival(
     'Who stays: 37.5\u202f% are still there after 4 months.'
     """
     if missing_because:
-        reason = f"{missing_because[0].upper()}{missing_because[1:]}."
-        return page.nothing(title, question, reason, pd.DataFrame(columns=["curve", *COLUMNS]))
+        return page.nothing(
+            title, question, missing_because, pd.DataFrame(columns=["curve", *COLUMNS])
+        )
     sizes = {name: int((curve.events + curve.censored).sum()) for name, curve in curves.items()}
     order = sorted(sizes, key=lambda name: -sizes[name])
     lines = {name: curves[name] for name in order[: len(MARKS)]}

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from revops_kit.charts import page
 from revops_kit.charts.chart import BLUE, GREY, MARKS, Chart, style
 from revops_kit.charts.page import Scale
+from revops_kit.wording import in_words
 
 if TYPE_CHECKING:
     from revops_kit.kpi import Result
@@ -179,7 +180,7 @@ def _last_value(line: pd.DataFrame, write: Callable[[float], str]) -> str:
         return ""
     last = known.iloc[-1]
     state = " partial" if last["is_partial"] else ""
-    early = "" if known.index[-1] == line.index[-1] else f" in {last['period']}"
+    early = "" if known.index[-1] == line.index[-1] else f" in {in_words(last['period'])}"
     return write(last["value"]) + early + state
 
 
@@ -208,7 +209,7 @@ def mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
     """Write some of the periods beneath the axis, and the year where it changes."""
     labels, written = [], ""
     for period in places.index[marked]:
-        year, _, part = page.clean(period).partition("-")
+        year, _, part = str(period).partition("-")
         month = MONTHS[int(part) - 1] if part in {f"{m:02}" for m in range(1, 13)} else part
         # Without its second line a label would hang a pixel higher than its neighbours.
         labels.append(f"{month or year}\n{year if part and year != written else ''}")
@@ -239,7 +240,7 @@ def _words(
 ) -> str:
     """Tell the trend in a sentence or two: where it stands, from where, and between what."""
     order = frame.sort_values("start", kind="stable")
-    first, final = order["period"].iloc[[0, -1]]
+    first, final = map(in_words, order["period"].iloc[[0, -1]])
     span = f"{title}, {first if first == final else f'{first} to {final}'}"
     aim = "" if target is None else f" The target is {write(target)}."
     if None not in lines:
@@ -258,10 +259,10 @@ def _words(
         else f", between {write(last['low'])} and {write(last['high'])}"
     )
     absent = f", {len(order) - len(known)} missing" if len(known) < len(order) else ""
-    now = f"{write(last['value'])} in {last['period']}{state}{between}"
+    now = f"{write(last['value'])} in {in_words(last['period'])}{state}{between}"
     if len(order) == 1:
         return f"{title}: {now}.{aim}"
     return (
-        f"{span}: {now}. Lowest {write(low['value'])} in {low['period']}, "
-        f"highest {write(high['value'])} in {high['period']}{absent}.{aim}"
+        f"{span}: {now}. Lowest {write(low['value'])} in {in_words(low['period'])}, "
+        f"highest {write(high['value'])} in {in_words(high['period'])}{absent}.{aim}"
     )

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from bs4 import BeautifulSoup, Tag
 
-from revops_kit.report.markup import element, hold_together, scrolling
+from revops_kit.report.markup import element, scrolling, typeset
 from revops_kit.report.sanitize import visible
 from revops_kit.units import MINUS, MISSING, number
+from revops_kit.wording import in_words
 
 
 def figure(source: str, about: Mapping, section: str) -> Tag:
@@ -32,11 +33,12 @@ def figure(source: str, about: Mapping, section: str) -> Tag:
         whole.append(caption)
     for side, pixels in size.items():
         picture[side] = str(pixels)
-    whole.append(picture)
+    absent = words.get("absent")
+    whole.append(element("p", absent, "absent") if absent else picture)
     if words and words["notes"]:
         whole.append(element("p", " ".join(words["notes"]), "note"))
-    hold_together(whole)
-    if about.get("numbers", {}).get("rows"):
+    typeset(whole)
+    if not absent and about.get("numbers", {}).get("rows"):
         whole.append(_numbers(about["numbers"], words.get("title") or section))
     return whole
 
@@ -76,7 +78,9 @@ def _in_full(value: object) -> str:
     """Write a number to all its figures but the crumbs of binary fractions."""
     if value is None or value == "":
         return MISSING
-    return f"{value:,.15g}".replace("-", MINUS) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.15g}".replace("-", MINUS)
+    return in_words(str(value))
 
 
 def _heading(name: str) -> str:
@@ -84,9 +88,15 @@ def _heading(name: str) -> str:
 
 
 def over_periods(about: Mapping) -> tuple[float | None, ...]:
-    """Take the values of a chart over periods; none of one that is split, or no trend."""
+    """Take the values of a chart over periods; none of one that is split, or no trend.
+
+    Of a forecast these are the values that came.
+    """
     numbers = about.get("numbers", {})
     columns, rows = numbers.get("columns", []), numbers.get("rows", [])
-    if columns[:2] != ["period", "value"] or len(rows) < 2:
+    if columns[:2] not in (["period", "value"], ["period", "actual"]) or len(rows) < 2:
         return ()
-    return tuple(row[1] for row in rows)
+    values = [row[1] for row in rows]
+    while columns[1] == "actual" and values and values[-1] is None:
+        values.pop()
+    return tuple(values)

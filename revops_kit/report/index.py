@@ -10,6 +10,18 @@ from revops_kit.units import plural
 STALE_AFTER = 31  # days, because forecasts and expenses are often booked by the month
 
 
+def summary(entries: Mapping[str, Mapping]) -> str:
+    """Say how many reports there are, and how they went.
+
+    Examples
+    --------
+    >>> summary({"cac": {"status": "done"}, "clv": {"status": "failed"}})
+    '2 reports, 1 of them failed'
+    """
+    failed = sum(entry["status"] == "failed" for entry in entries.values())
+    return plural(len(entries), "report") + (f", {failed} of them failed" if failed else "")
+
+
 def notices(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> list[str]:
     """Say in sentences what a reader should know before reading on.
 
@@ -24,9 +36,9 @@ def notices(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> li
     late = days_between(as_of, str(context.get("made_at") or "")[:10])
     if late > STALE_AFTER:
         said.append(f"The data end {plural(late, 'day')} before these reports were made.")
-    old = [f"{name} ({plural(days, 'day')})" for name, days in behind(tables, as_of).items()]
+    old = [f"{name} ({plural(days, 'day')} behind)" for name, days in behind(tables, as_of).items()]
     if old:
-        said.append(f"Stale, by how long before the last day known they end: {', '.join(old)}.")
+        said.append(f"Stale: {', '.join(old)}.")
     return [*said, *context.get("notes", [])]
 
 

@@ -1,18 +1,20 @@
-"""Elements of a page, and prose whose lines break where they may."""
+"""Elements of a page, and prose set as people read it."""
 
 import re
+from calendar import month_name
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 from markupsafe import Markup, escape
 
 from revops_kit.report.sanitize import visible
+from revops_kit.wording import in_words
 
-# What a line would break within: a period, a signed number, a number and its unit.
+# What a line would break within: a day, a month, a signed number, a number and its unit.
 # No longer than a line: a name may be made of digits.
 FIGURE = re.compile(
-    r"\d{4}-[QW]?\d\d?(-\d\d)?"
-    r"|[+−±][^\s\d]{0,3}[\d.,]{0,20}\d(\s(%|(k|M|bn|pp)\b))?"
-    r"|[$€£¥₹]?\d[\d.,]{0,20}\s(%|(k|M|bn|pp)\b)"
+    rf"\b(\d\d?\s)?({'|'.join(month_name[1:])})\s\d{{4}}\b|\bQ[1-4]\s\d{{4}}\b"
+    r"|[+−±][^\s\d]{0,3}[\d.,]{0,20}\d(\s(%|(k|M|bn|pp|days?)\b))?"
+    r"|[$€£¥₹]?\d[\d.,]{0,20}\s(%|(k|M|bn|pp|days?)\b)"
 )
 
 
@@ -31,11 +33,17 @@ def scrolling(label: str) -> Tag:
     return BeautifulSoup().new_tag("div", attrs=attributes)
 
 
-def hold_together(prose: Tag) -> None:
-    """Let no line of prose end within a period or a figure."""
-    for text in prose.find_all(string=FIGURE, recursive=True):
-        if not text.find_parent(["code", "pre", "table"]):
-            text.replace_with(BeautifulSoup(unbroken(str(text)), "html.parser"))
+def typeset(prose: Tag) -> None:
+    """Say periods as people do, and let no line of prose end within one or within a figure."""
+    for text in prose.find_all(string=True):
+        if not text.find_parent(["code", "pre", "table"]) and "unbroken" not in _classes(text):
+            set_anew = unbroken(in_words(str(text)))
+            if set_anew != escape(text):
+                text.replace_with(BeautifulSoup(set_anew, "html.parser"))
+
+
+def _classes(text: NavigableString) -> list[str]:
+    return text.parent.get("class", [])
 
 
 def unbroken(text: str) -> Markup:
@@ -43,8 +51,8 @@ def unbroken(text: str) -> Markup:
 
     Examples
     --------
-    >>> print(unbroken("In 2026-09 & 2026-Q3: −€5"))
-    In <span class="unbroken">2026-09</span> &amp; <span class="unbroken">2026-Q3</span>: <span
+    >>> print(unbroken("In May 2026 & Q3 2026: −€5"))
+    In <span class="unbroken">May 2026</span> &amp; <span class="unbroken">Q3 2026</span>: <span
     class="unbroken">−€5</span>
     """
     return Markup(FIGURE.sub(r'<span class="unbroken">\g<0></span>', str(escape(text))))

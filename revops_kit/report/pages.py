@@ -2,7 +2,6 @@
 
 import ast
 import re
-from calendar import month_name
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +17,15 @@ from nbformat.v4 import new_notebook
 from revops_kit.periods import spoken
 from revops_kit.report import index
 from revops_kit.report.figures import figure, over_periods
-from revops_kit.report.markup import element, hold_together, scrolling, unbroken
+from revops_kit.report.markup import element, scrolling, typeset, unbroken
 from revops_kit.report.sanitize import sanitize, text_of
 from revops_kit.sparkline import sparkline
 from revops_kit.units import number
+from revops_kit.wording import in_words
 
 TEMPLATE = Path(__file__).parent / "template"
-DAY = re.compile(r"\d{4}-\d\d(-\d\d)?")
+DATE = re.compile(r"\d{4}-\d\d-\d\d|([A-Z][a-z]+|Q\d) \d{4}")
+LONG = 40  # letters from which a cell asks for room of its own
 NUMBER = re.compile(
     r"[$€£¥₹+−–-]*\s?\d[\d,.’\s]*(%|pp|k|M|bn|days?|a day)?\s?[$€£¥₹]?|[–-]|nan|NaN|"
 )
@@ -114,6 +115,7 @@ def write_report(notebook: NotebookNode, report: Report, context: Mapping[str, o
 def write_index(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> str:
     """Write the page over all reports; `entries` are those of `run.json`, by notebook."""
     told = {
+        "summary": index.summary(entries),
         "notices": index.notices(entries, context),
         "behind": index.behind(context.get("tables") or {}, str(context.get("as_of") or "")),
     }
@@ -130,10 +132,9 @@ def _exporter(template: str) -> TemplateExporter:
     exporter = TemplateExporter(template_paths=[str(TEMPLATE)], template_file=template)
     exporter.environment.autoescape = True
     exporter.environment.filters |= {
-        "duration": _duration,
         "number": number,
         "period": _period,
-        "day": _day,
+        "day": in_words,
         "sparkline": sparkline,
         "unbroken": unbroken,
     }
@@ -150,24 +151,6 @@ def _period(label: str) -> str:
     """
     words = spoken(label)
     return label if words == label else words[0].upper() + words[1:]
-
-
-def _day(written: str) -> str:
-    """Write a day as people do.
-
-    Examples
-    --------
-    >>> _day("2026-09-30"), _day("yesterday")
-    ('30 September 2026', 'yesterday')
-    """
-    match re.findall(r"^(\d{4})-(\d\d)-(\d\d)$", written):
-        case [(year, month, day)] if 1 <= int(month) <= 12:
-            return f"{int(day)} {month_name[int(month)]} {year}"
-    return written
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
 def _shown(outputs: list[NotebookNode], section: str) -> Iterator[Tag]:
@@ -222,14 +205,15 @@ def _dress(source: str, section: str) -> Tag:
         caption = table.select_one("caption, .gt_title")
         label = caption.get_text().strip() if caption else f"Table: {section}"
         for cell in table.find_all(["td", "th"]):
-            if DAY.fullmatch(cell.get_text().strip()):
-                cell["class"] = [*cell.get("class", []), "day"]
+            text = cell.get_text().strip()
+            if kind := "day" if DATE.fullmatch(text) else "long" if len(text) > LONG else "":
+                cell["class"] = [*cell.get("class", []), kind]
         box = table.wrap(scrolling(label))
         # A note is read, not scrolled.
         if foot := table.tfoot:
             box.insert_after(element("p", " ".join(foot.extract().get_text(" ").split()), "note"))
     for prose in part.find_all(["p", "li"]):
-        hold_together(prose)
+        typeset(prose)
     return part
 
 

@@ -45,8 +45,10 @@ LOOK = """(() => {
     targets: all("[id]").map(each => "#" + each.id),
   }
 })()"""
+# The numbers behind a chart are hundreds of cells of one look, each as dear as a page to measure.
 AUDIT = """(async () => {
   document.querySelectorAll("details").forEach(each => each.open = true)
+  document.querySelectorAll(".numbers tbody tr:nth-child(n+4)").forEach(each => each.remove())
   const found = await axe.run({resultTypes: ["violations"]})
   return found.violations.filter(each => ["serious", "critical"].includes(each.impact))
     .map(each => `${each.id}: ${each.nodes[0].html} ${each.nodes[0].failureSummary}`)

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from revops_kit.report.index import other_runs
@@ -255,10 +256,17 @@ def test_numbers_of_a_chart_unfold_below_it_in_full():
     assert '<summary>Numbers<span class="unseen"> of Win rate</span></summary>' in details
     assert '<th scope="col">Period</th><th class="number" scope="col">Value</th>' in details
     # 0.1 + 0.2 is 0.30000000000000004 to a computer
-    assert '<th scope="row">August 2026</th><td class="number">0.3</td><td class="number">–</td>' in (
-        details
+    assert (
+        '<th scope="row">August 2026</th><td class="number">0.3</td><td class="number">–</td>'
+        in (details)
     )
     assert '<td class="number">1,240,000.5</td><td class="number">1</td>' in details
+
+
+def test_where_there_is_nothing_to_draw_a_sentence_stands_in_place_of_the_picture():
+    page = page_of(executed("# Win rate", [chart(TREND, absent="Not available: needs leads.")]))
+    assert '<p class="absent">Not available: needs leads.</p>' in page
+    assert Elements(page).named("img") == Elements(page).named("details") == []
 
 
 def test_numbers_that_are_not_all_there_say_so():
@@ -271,6 +279,27 @@ def test_first_chart_over_periods_is_the_trend_of_the_report():
     notebook = executed("# Win rate", [chart(split), chart(TREND), chart(split)])
     assert read_report(notebook, "win_rate").trend == (0.1 + 0.2, 1240000.5)
     assert read_report(executed("# Win rate", [chart(split)]), "win_rate").trend == ()
+
+
+def test_trend_of_a_forecast_is_what_came():
+    ahead = [["2026-08", 5, None], ["2026-09", 7, None], ["2026-10", None, 8]]
+    drawn = chart({"columns": ["period", "actual", "mean"], "rows": ahead, "of": 3})
+    assert read_report(executed("# Forecast", [drawn]), "forecast").trend == (5, 7)
+
+
+def test_long_words_have_room_and_days_one_line():
+    import pandas as pd
+    from great_tables import GT
+
+    frame = pd.DataFrame({"day": ["2026-09-30"], "note": ["a remark that takes " * 3]})
+    cells = {
+        cell.get_text().strip()[:8]: cell["class"]
+        for cell in BeautifulSoup(
+            page_of(executed("# Win rate", [shown(html=GT(frame)._repr_html_())])), "html.parser"
+        ).find_all("td")
+    }
+    assert "day" in cells["2026-09-"]
+    assert "long" in cells["a remark"]
 
 
 def test_no_line_of_prose_ends_within_a_period_or_a_figure():
@@ -323,6 +352,7 @@ def test_index_tells_what_failed_and_what_is_stale():
             "changes": {"team": "operations", "rows": 7, "newest": "2024-01-01"},
         },
     )
+    assert '<p class="question">2 reports, 1 of them failed</p>' in page
     notices = re.findall(r"<li>(.*?)</li>", page.split('class="notices"')[1].split("</ul>")[0])
     assert notices == [
         "Failed: CAC.",

@@ -96,7 +96,7 @@ def test_failure_leaves_the_last_good_report_and_the_index_says_of_when(write, m
     make(write("win_rate", "# Win rate", ("", "1 / 0")), context={"made_at": "2026-11-09 07:00"})
     assert (reports / "win_rate.html").read_bytes() == good
     index = (reports / "index.html").read_text()
-    assert "The report shown is from the run of 2026-11-02 07:00" in index
+    assert "The report shown is from the run of 2 November 2026 07:00" in index
     assert "We won 63 %" in text_of(index)
     entry = record(reports)["notebooks"]["win_rate"]
     assert (entry["status"], entry["made_at"]) == ("failed", "2026-11-09 07:00")

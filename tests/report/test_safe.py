@@ -108,7 +108,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reports(folder, warm_parent):
-    """Run every notebook on the company, split by a column of such strings and of such a name."""
+    """Run every notebook on the company, for a quarter that is not over.
+
+    It is split by a column of such strings and of such a name.
+    """
     chosen = list(notebooks(folder).values())
     odd = folder / f"{SPLIT} [x](javascript:alert(8)) \u202e.ipynb"
     drawn = """
@@ -129,7 +132,7 @@ display({"image/png": drawn.getvalue()}, raw=True, metadata={"image/png": {"alt"
         new_code_cell(drawn),
     ]
     nbformat.write(new_notebook(cells=cells), odd)
-    asked = {"workspace": "revops.toml", "period": "2026-09", "as_of": "2026-09-30", "by": SPLIT}
+    asked = {"workspace": "revops.toml", "period": "2026-Q3", "as_of": "2026-09-15", "by": SPLIT}
     into = folder / "reports"
     done = run(
         [*chosen, odd],
