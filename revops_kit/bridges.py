@@ -21,7 +21,7 @@ from revops_kit.kpis import conversion_rate, forecast_accuracy
 from revops_kit.noted import lacking
 from revops_kit.periods import Period, Periods, shift, spoken
 from revops_kit.result import Words
-from revops_kit.tables import BLANK, stack
+from revops_kit.tables import SEGMENT, stack
 from revops_kit.units import MONEY, MONEY_PER_DAY, Unit
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def velocity(trend: Result) -> Bridge:
     if len(whole) < 2 or not (whole.value > 0).all():
         reason = trend.unavailable or "not available: it takes a velocity in both periods"
         return _none(about, MONEY_PER_DAY, trend.currency, reason)
-    parts = factors(trend, trend.by).rename(columns={trend.by: "_part"}) if trend.by else whole
+    parts = factors(trend).rename(columns={SEGMENT: "_part"}) if trend.by else whole
     each = _one_deal_adds(parts.assign(**({} if trend.by else {"_part": ""})), whole)
     (before, now), (start, end) = whole.period, whole.value
     effects = {
@@ -309,8 +309,7 @@ def velocity(trend: Result) -> Bridge:
 
     last = replace(trend.periods, count=2)
     rows = trend.kpi.rows(trend.tables, last)
-    part = rows[trend.tables.by] if trend.by else ibis.literal("")
-    rows = rows.mutate(_segment=part.cast("string").nullif("").fill_null(BLANK if trend.by else ""))
+    rows = rows.mutate(_segment=rows[SEGMENT] if trend.by else ibis.literal(""))
     each["_day"] = each.period.map({period.label: period.start for period in last})
     each = ibis.memtable(each[[name for name in each if name.startswith("_")]])
     behind = rows.inner_join(each, [rows.period == each._day, rows._segment == each._part])
@@ -423,7 +422,7 @@ def mix_and_rate(before: Result, now: Result) -> Bridge:
             }
         )
         rows, one = result.rows(), ibis.memtable(one)
-        sides.append(rows.inner_join(one, rows[result.tables.by] == one._part))
+        sides.append(rows.inner_join(one, rows[SEGMENT] == one._part))
     behind = stack(*sides)
     share = behind.numerator * behind._value
     adds = {

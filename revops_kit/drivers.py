@@ -15,7 +15,7 @@ from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
 from revops_kit.kpis.clv import contracts
 from revops_kit.periods import Periods, containing
-from revops_kit.tables import segment_of
+from revops_kit.tables import SEGMENT
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
 
 
@@ -98,26 +98,23 @@ def retention(ws: Workspace, periods: str | Periods, ages: int = 12) -> pd.DataF
     return pd.DataFrame.from_dict(whole, orient="index", columns=columns)
 
 
-def factors(trend: Result, by: str = "") -> pd.DataFrame:
+def factors(trend: Result) -> pd.DataFrame:
     """Fetch the four factors of pipeline velocity in the last two periods.
 
     Returns
     -------
     DataFrame
-        A row per period (its label) and segment: `value`, `open`, `win_rate`, `mean_amount`,
-        `mean_days`, and the sums that they are made of. Empty where velocity is not available.
+        A row per period (its label) and, where the trend is split, `revops_segment`: `value`,
+        `open`, `win_rate`, `mean_amount`, `mean_days`, and the sums that they are made of. Empty
+        where velocity is not available.
     """
-    keys = ["period", *([by] if by else [])]
+    keys = ["period", *([SEGMENT] if trend.by else [])]
     if trend.unavailable:
         columns = ["value", "open", "win_rate", "mean_amount", "mean_days"]
         return pd.DataFrame(columns=[*keys, *columns])
     kpi, last = trend.kpi, replace(trend.periods, count=min(2, len(trend.periods)))
-    tables = trend.tables if by else replace(trend.tables, by="")
-    rows = kpi.rows(tables, last)
-    if by:
-        rows = rows.mutate(**{by: segment_of(rows[tables.by])})
-    parts = kpi.summary.aggregate(rows, keys).to_pandas()
-    counted = kpi.summary.finish(parts, keys, tables.policies)
+    parts = kpi.summary.aggregate(kpi.rows(trend.tables, last), keys).to_pandas()
+    counted = kpi.summary.finish(parts, keys, trend.tables.policies)
     labels = {period.start: period.label for period in last}
     counted["period"] = pd.to_datetime(counted.period).dt.date.map(labels)
     return counted.sort_values(keys, ignore_index=True)
@@ -137,7 +134,7 @@ def velocity_factors(trend: Result) -> pd.DataFrame:
         "mean_amount": ("Mean won amount", MONEY),
         "mean_days": ("Mean won cycle", DAYS),
     }
-    counted = factors(trend).set_index("period")
+    counted = factors(trend.whole).set_index("period")
     labels = [period.label for period in trend.periods][-2:]
     table = counted[list(named)].astype(float).T.reindex(columns=labels)
     titles = pd.DataFrame(list(named.values()), columns=["factor", "unit"], index=list(named))

@@ -463,7 +463,7 @@ def _as_it_stood(tables: Tables, made: ir.Table, moments: list[Moment]) -> ir.Ta
     month = made.month.cast("date").truncate("M").cast("date")
     made = made.mutate(month=month)
     made = made.filter(made.month >= made.span, made.month < made.until, made.made_on <= made.day)
-    return latest(tables, made, "day")
+    return latest(made, "day")
 
 
 def _keyed(days: pd.Series, spans: pd.Series, amounts: pd.Series) -> dict:

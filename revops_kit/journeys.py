@@ -21,7 +21,7 @@ from revops_kit.periods import ONE_DAY, Periods, containing
 from revops_kit.result import Words
 from revops_kit.stats.intervals import median_from_counts, wilson
 from revops_kit.stats.survival import Curve, aalen_johansen
-from revops_kit.tables import BLANK, Tables, segment_of
+from revops_kit.tables import BLANK, SEGMENT, Tables
 from revops_kit.units import DAYS, SHARE, number, percent, plural
 
 HORIZONS = (30, 60, 90, 180)
@@ -406,7 +406,7 @@ def _counted(
     nothing = pd.DataFrame(columns=COUNTED)
     if tables.as_of is None:
         return nothing, [], NO_LAST_DAY
-    if tables.by and tables.by not in rows.columns:
+    if tables.by and SEGMENT not in rows.columns:
         return nothing, [], f"not available by {tables.by}: a {noun} has no {tables.by}"
     fetched = _count(rows, tables, periods, by_cohort).to_pandas()
     unknown = fetched.days.isna()
@@ -447,7 +447,7 @@ def _count(rows: ir.Table, tables: Tables, periods: Periods, by_cohort: bool) ->
         months = rows._began.truncate("M").cast("date")
         keys["cohort"] = months if periods.kind == "all" else periods.start_of(rows._began)
     if tables.by:
-        keys["segment"] = segment_of(rows[tables.by])
+        keys["segment"] = rows[SEGMENT]
     # Chosen first, for a column to split by may go by one of these names.
     keyed = rows.select(**keys)
     return keyed.group_by(*keys).aggregate(count=keyed.count())

@@ -15,7 +15,7 @@ from revops_kit.errors import RequestError, UnknownNameError
 from revops_kit.periods import Calendar, Periods
 from revops_kit.result import FRAME, Change, Result, complete
 from revops_kit.summaries import COLUMNS, Summary, cost_per, median, proportion, ratio, total
-from revops_kit.tables import SEGMENT, Policies, Tables, in_segments
+from revops_kit.tables import SEGMENT, Policies, Tables
 from revops_kit.units import Better, Unit
 
 __all__ = [
@@ -159,11 +159,11 @@ class Kpi:
             missing = "not available by week: it is counted by whole months"
         if not missing:
             rows = self.rows(replace(tables, carried=False), periods)
-            if by and tables.by not in rows.columns:
+            if by and SEGMENT not in rows.columns:
                 missing = f"not available by {by}: not all that it counts has `{by}`"
             else:
                 keys = ["period", *([SEGMENT] if by else [])]
-                fetched = self.summary.aggregate(in_segments(rows, tables.by), keys).to_pandas()
+                fetched = self.summary.aggregate(rows, keys).to_pandas()
         return self.tell(fetched, missing, tables, periods, by, currency)
 
     def tell(

@@ -16,7 +16,7 @@ from revops_kit.periods import Period, Periods, spoken
 from revops_kit.sources import Source
 from revops_kit.stats import control, intervals
 from revops_kit.summaries import COLUMNS, proportion
-from revops_kit.tables import BLANK, SEGMENT, Tables, in_segments
+from revops_kit.tables import BLANK, SEGMENT, Tables
 from revops_kit.units import SHARE, number, plural
 
 if TYPE_CHECKING:
@@ -138,11 +138,13 @@ class Result:
         return self.periods.each[-1].label
 
     def rows(self) -> ir.Table:
-        """Reach the rows behind the figure, lazily; none where it is not available."""
+        """Reach the rows behind the figure, lazily; none where it is not available.
+
+        Where it is split, `revops_segment` says which segment each is in.
+        """
         if self.unavailable:
             return ibis.memtable([], schema={"period": "date"})
-        by = self.tables.by
-        return in_segments(self.kpi.rows(self.tables, self.periods), by, by)
+        return self.kpi.rows(self.tables, self.periods)
 
     @cached_property
     def change(self) -> Change | None:

@@ -25,7 +25,7 @@ from revops_kit.periods import FIRST_DAY, Periods
 from revops_kit.result import Words
 from revops_kit.stats.intervals import benjamini_hochberg
 from revops_kit.stats.survival import Curve, kaplan_meier, logrank
-from revops_kit.tables import BLANK, Tables, segment_of
+from revops_kit.tables import BLANK, SEGMENT, Tables
 from revops_kit.units import SHARE, number, plural
 
 DAYS_A_MONTH = 365.25 / 12
@@ -215,12 +215,12 @@ def tenure(ws: Workspace, periods: str | Periods = "all", by: str = "") -> Tenur
         return Tenure(by, empty, None, None, [], missing)
     end = min(run.end, run.known_until)
     rows = _tenures(tables, end)
-    if by and tables.by not in rows.columns:
+    if by and SEGMENT not in rows.columns:
         missing = f"not available by {by}: subscriptions lead to no `{by}`"
         return Tenure(by, empty, None, None, [], missing)
     first_end = _first_departure(tables, end)
     began = max(run.start, first_end)
-    segment = segment_of(rows[tables.by]) if by else ibis.literal("")
+    segment = rows[SEGMENT] if by else ibis.literal("")
     joined_on = rows.customer_since.cast("date")
     age_then = ibis.literal(began).delta(joined_on, unit="day")
     rows = rows.mutate(

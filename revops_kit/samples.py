@@ -3,8 +3,11 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
 from typing import Any
 
+import duckdb
 import ibis
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +18,7 @@ from revops_kit.sources import Health, Source
 from revops_kit.tables import Policies, Tables
 
 Rows = Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]
+NUMBERS = count()
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def tables(
     as_of
         The last day that is known; None for all there is.
     con
-        The engine to put them into; a new DuckDB when left out.
+        The engine to put them into; a DuckDB in memory when left out.
 
     Examples
     --------
@@ -69,14 +73,23 @@ def tables(
     >>> made.has("leads", "created_at"), made.has("leads", "source")
     (True, False)
     """
-    con = con or ibis.duckdb.connect()
+    con = con or ibis.duckdb.from_connection(_database().cursor())
     sources = {}
     for name, given in rows.items():
         frame = _typed(name, given)
-        kept = con.create_table(f"sample_{name}_{len(con.list_tables())}", frame, temp=True)
+        kept = con.create_table(f"sample_{name}_{next(NUMBERS)}", frame, temp=True)
         sources[name] = Source(name, kept, Health(len(given), 0, None, None))
     day = parse_date(as_of) if as_of else None
     return Tables(sources, day, policies or Policies())
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Open one database for all companies, each with temporary tables of its own.
+
+    To open one takes as long as to ask for several figures; a second thread only waits.
+    """
+    return duckdb.connect(config={"threads": 1})
 
 
 def _typed(name: str, given: Sequence[Mapping[str, object]] | pd.DataFrame) -> pa.Table:

@@ -22,7 +22,7 @@ ibis.options.sql.fuse_selects = False
 
 BLANK = "(blank)"
 OURS = "revops_"  # begins the names of columns that the kit adds
-# Not the column to split by itself, which may be one that is counted: MRR by MRR.
+# Beside the column to split by, for that may be called like one that a figure is made of.
 SEGMENT = f"{OURS}segment"
 # A deal's source is its lead's; what a lead calls source, spend and touches call channel.
 SOURCES = {"leads": "source", "spend": "channel", "touches": "channel"}
@@ -83,7 +83,8 @@ class Tables:
     policies
         The company's choices.
     by
-        A column that every table shall have, its own or that of what it belongs to.
+        A column that every table shall have, its own or that of what it belongs to; its segments
+        are in `revops_segment`.
     carried
         Whether the columns that the contract does not name are there too. Figures need none of
         them, and a query takes the longer to be turned into SQL the more columns it has.
@@ -213,7 +214,9 @@ class Tables:
             if not self.carried:
                 source = replace(source, table=_only(source.table, {*promised.columns, self.by}))
             table = _complete(_as_of(source, promised, self.as_of), promised)
-        return self._with_by(name, table) if self.by else table
+        table = self._with_by(name, table) if self.by else table
+        is_split = self.by and self.by in table.columns
+        return table.mutate(**{SEGMENT: segment_of(table[self.by])}) if is_split else table
 
     def _with_by(self, name: str, table: ir.Table) -> ir.Table:
         by = self.by
@@ -302,11 +305,6 @@ def _complete(table: ir.Table, promised: TableContract) -> ir.Table:
 def segment_of(value: ir.Value) -> ir.StringValue:
     """Name the segment of a row by its value in the column to split by."""
     return value.cast("string").nullif("").fill_null(BLANK)
-
-
-def in_segments(rows: ir.Table, by: str, name: str = SEGMENT) -> ir.Table:
-    """Add each row's segment, if there is a column to split by."""
-    return rows.mutate(**{name: segment_of(rows[by])}) if by else rows
 
 
 def stack(*parts: ir.Table) -> ir.Table:

@@ -15,7 +15,7 @@ from revops_kit.contracts import contract
 from revops_kit.errors import RequestError, UnknownNameError
 from revops_kit.kpis import ALL, bookings, churn, conversion_rate, spend, win_rate
 from revops_kit.periods import last
-from revops_kit.tables import BLANK
+from revops_kit.tables import BLANK, SEGMENT
 
 AS_OF = dt.date(2026, 9, 30)
 MONTHS = last(3, "2026-10")  # two that are over, and one to come
@@ -132,7 +132,7 @@ def parts(result):
     """The parts of a figure, added up by period."""
     wanted, frame = list(result.kpi.summary.parts), result.frame
     if not set(wanted) <= set(frame.columns):  # parts that are not shown
-        keys = ["period", *([result.tables.by] if result.by else [])]
+        keys = ["period", *([SEGMENT] if result.by else [])]
         fetched = result.kpi.summary.aggregate(result.rows(), keys).to_pandas()
         frame = result.kpi.summary.finish(fetched, keys, result.tables.policies)
     return frame.groupby("period")[wanted].sum().sort_index()
@@ -220,6 +220,23 @@ def test_every_period_of_a_trend_is_what_it_is_alone(kpi, by_chance_ws, count):
 def test_column_that_is_counted_can_be_split_by(kpi, by, by_chance_ws):
     split = kpi(by_chance_ws, "2026-08", by=by)
     assert split.unavailable or split.frame[by].is_unique
+
+
+def test_column_called_like_a_part_of_a_figure_is_split_by_all_the_same():
+    """A company may call a column of its deals `open` or `days`, as velocity calls its parts."""
+    rows = [
+        {"opportunity_id": str(key), "opened_at": "2026-09-01", "closed_at": "2026-09-11",
+         "outcome": outcome, "amount": 100.0, "open": office, "days": office}
+        for key, (outcome, office) in enumerate(
+            [("won", "Bonn"), ("lost", "Bonn"), ("won", "Rome"), ("won", "Rome")]
+        )
+    ]  # fmt: skip
+    ws = samples.workspace({"opportunities": rows}, as_of="2026-09-30")
+    for by in ("open", "days"):
+        split = kpis.pipeline_velocity(ws, "2026-09", by=by).frame
+        assert dict(zip(split[by], split.n, strict=True)) == {"Bonn": 2, "Rome": 2}
+        cycle = kpis.sales_cycle(ws, "2026-09", by=by).frame
+        assert dict(zip(cycle[by], cycle.n, strict=True)) == {"Bonn": 1, "Rome": 2}
 
 
 def test_blank_and_unknown_stay_groups_of_their_own(by_chance_ws):

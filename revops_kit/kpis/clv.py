@@ -13,7 +13,7 @@ from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import Periods
 from revops_kit.stats.intervals import Z
-from revops_kit.tables import Policies, Tables
+from revops_kit.tables import SEGMENT, Policies, Tables
 from revops_kit.units import MONEY, percent, plural
 
 if TYPE_CHECKING:
@@ -108,23 +108,22 @@ def purchases(tables: Tables, periods: Periods) -> ir.Table:
     """Say how often, how lately and for how much each customer paid again."""
     paid = tables.payments
     paid = paid.filter(paid.amount > 0)
-    if tables.by in paid.columns:
+    split = [SEGMENT] if SEGMENT in paid.columns else []
+    if split:
         # A customer is in one segment, that of the first payment.
-        order = [paid.paid_on, paid.amount, paid[tables.by]]
+        order = [paid.paid_on, paid.amount, paid[SEGMENT]]
         first = ibis.row_number().over(group_by="customer_id", order_by=order)
         named = paid.mutate(_rank=first).filter(lambda each: each._rank == 0)
-        named = named.select(_key="customer_id", _by=tables.by)
-        paid = paid.drop(tables.by).left_join(named, paid.customer_id == named._key)
-        paid = paid.drop("_key").rename({tables.by: "_by"})
-    keys = ["customer_id", "paid_on", *([tables.by] if tables.by in paid.columns else [])]
+        named = named.select(_key="customer_id", _segment=SEGMENT)
+        paid = paid.drop(SEGMENT).left_join(named, paid.customer_id == named._key)
+        paid = paid.drop("_key").rename({SEGMENT: "_segment"})
     # Several payments on one day are one purchase.
-    days = paid.group_by(list(dict.fromkeys(keys))).aggregate(amount=paid.amount.sum())
+    days = paid.group_by("customer_id", "paid_on", *split).aggregate(amount=paid.amount.sum())
     days = days.mutate(first=days.paid_on.min().over(ibis.window(group_by="customer_id")))
     seen = periods.snapshots(days)
     seen = seen.filter(seen.paid_on < seen.ends)
     again = seen.paid_on > seen.first
-    extra = [tables.by] if tables.by in paid.columns and tables.by != "customer_id" else []
-    histories = seen.group_by(["period", "ends", "customer_id", "first", *extra]).aggregate(
+    histories = seen.group_by(["period", "ends", "customer_id", "first", *split]).aggregate(
         x=again.cast("int32").sum(),
         last=seen.paid_on.max(),
         mean_value=again.ifelse(seen.amount, ibis.null("float64")).mean(),

@@ -12,7 +12,7 @@ from revops_kit import deals
 from revops_kit.kpi import Kpi, LeftOut, Summary
 from revops_kit.periods import ONE_DAY, Period, Periods, containing
 from revops_kit.snapshots import KEPT_ON
-from revops_kit.tables import Policies, Tables, stack
+from revops_kit.tables import SEGMENT, Policies, Tables, stack
 from revops_kit.units import SHARE
 
 # Forecast categories from the surest on: a cumulative forecast adds up all to its own.
@@ -71,7 +71,7 @@ def submitted(tables: Tables) -> ir.Table:
     made = of_policy(tables)
     lead = ibis.interval(days=tables.policies.forecast_lead_days)
     made = made.filter(made.made_on <= (made.month - lead).cast("date"))
-    return latest(tables, made).mutate(forecast=lambda each: each.amount)
+    return latest(made).mutate(forecast=lambda each: each.amount)
 
 
 def of_policy(tables: Tables) -> ir.Table:
@@ -84,10 +84,10 @@ def of_policy(tables: Tables) -> ir.Table:
     return made.filter(made.category.isnull() | is_of_policy)
 
 
-def latest(tables: Tables, made: ir.Table, *seen: str) -> ir.Table:
+def latest(made: ir.Table, *seen: str) -> ir.Table:
     """Keep the newest forecast of each month, owner and category (and column in `seen`)."""
-    by = [tables.by] if tables.by in made.columns else []
-    keys = list(dict.fromkeys(["month", "owner", "category", *by, *seen]))
+    split = [SEGMENT] if SEGMENT in made.columns else []
+    keys = ["month", "owner", "category", *split, *seen]
     made = made.mutate(_latest=made.made_on.max().over(ibis.window(group_by=keys)))
     return made.filter(made.made_on == made._latest).drop("_latest")
 
