@@ -8,7 +8,7 @@ import pandas as pd
 
 from revops_kit.result import Result
 from revops_kit.sparkline import sparkline
-from revops_kit.units import NARROW_SPACE, percent
+from revops_kit.units import percent, span
 from revops_kit.wording import in_words
 
 # Good and bad have a sign of their own, for those who see no colours.
@@ -92,20 +92,6 @@ def _change(trend: Result) -> str:
     )
     ends = f' <span class="between">({span(low, high)})</span>' if change.low is not None else ""
     return f'<p class="change">{moved} on {in_words(change.before)}{ends}</p>'
-
-
-def span(low: str, high: str) -> str:
-    r"""Write the ends of an interval, with the words of their unit once.
-
-    Examples
-    --------
-    >>> span("40 days", "56 days"), span("$8,672 a day", "$19.7 k a day"), span("2 %", "5 %")
-    ('40 to 56 days', '$8,672 to $19.7 k a day', '2 % to 5 %')
-    """
-    for unit in (" days", " a day", f"{NARROW_SPACE}pp"):
-        if high.endswith(unit):
-            low = low.removesuffix(unit)
-    return f"{low} to {high}"
 
 
 def standing(trend: Result) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from revops_kit import periods
-from revops_kit.errors import UnknownNameError
+from revops_kit.errors import RevopsError, UnknownNameError
 
 if TYPE_CHECKING:
     from revops_kit.report import Outcome
@@ -169,6 +169,7 @@ def _unsplit(ws: "Workspace", asked: Mapping[str, Mapping]) -> dict[str, str]:
         column = parameters["by"].default if "by" in parameters else ""
         try:
             ws.tables.split(column)
-        except UnknownNameError:
+        # A table that cannot be read may have it: it fails what needs it, and not all else.
+        except RevopsError:
             unsplit[notebook] = column
     return unsplit

@@ -17,7 +17,8 @@ from revops_kit.sources import Source
 from revops_kit.stats import control, intervals
 from revops_kit.summaries import COLUMNS, proportion
 from revops_kit.tables import BLANK, SEGMENT, Tables
-from revops_kit.units import SHARE, number, plural
+from revops_kit.units import SHARE, plural, span
+from revops_kit.wording import in_words
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart
@@ -220,7 +221,7 @@ class Result:
     def signal(self) -> "Words":
         """Tell in one sentence whether the last whole period is signal or noise."""
         if self.unavailable:
-            return Words(f"Signal cannot be told from noise: {self.unavailable}.")
+            return Words(f"{self.kpi.title}: {self.unavailable}.")
         if self.kpi.matures:
             return Words(
                 f"Signal cannot be told from noise: young {self.kpi.counts} have had less time, "
@@ -327,15 +328,18 @@ class Result:
     def headline(self) -> "Words":
         """Tell the last period in one sentence, with its interval and change."""
         unit, last = self.kpi.unit, self.whole.frame.iloc[-1]
-        span = "so far" if self.period == "all" else f"in {spoken(self.period)}"
+        if self.unavailable:
+            return Words(f"{self.kpi.title}: {self.unavailable}.")
+        when = "so far" if self.period == "all" else f"in {spoken(self.period)}"
         if pd.isna(last.value):
-            return Words(f"{self.kpi.title} {span}: no figure, for {last.missing_because}.")
-        said = f"{self.kpi.title} {span}: {unit.write(last.value, self.currency)}"
+            return Words(f"{self.kpi.title} {when}: no figure, for {last.missing_because}.")
+        said = f"{self.kpi.title} {when}: {unit.write(last.value, self.currency)}"
         if last.is_partial:
             said += f" up to {self.as_of}"
         if not pd.isna(last.low):
             low, high = (unit.write(end, self.currency) for end in (last.low, last.high))
-            said += f" (95 % interval {low} to {high}, {number(int(last.n))} {self.kpi.counts})"
+            counted = plural(int(last.n), self.kpi.counts.removesuffix("s"), self.kpi.counts)
+            said += f" (95 % interval {span(low, high)}, {counted})"
         if self.kpi.matures:
             said += f" so far; young {self.kpi.counts} have had less time"
         if change := self.change:
@@ -442,7 +446,8 @@ class Words(str):
     """
 
     def _repr_markdown_(self) -> str:
-        return MARKUP.sub(lambda found: "".join(f"\\{char}" for char in found[0]), self)
+        said = in_words(self)
+        return MARKUP.sub(lambda found: "".join(f"\\{char}" for char in found[0]), said)
 
 
 def complete(

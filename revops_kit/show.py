@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from revops_kit.cards import Html, span, verdict
+from revops_kit.cards import Html, verdict
 from revops_kit.cards import cards as cards
 from revops_kit.contracts import contract, names
 from revops_kit.noted import note, noted
@@ -23,7 +23,7 @@ from revops_kit.result import Result, Words
 from revops_kit.sources import Source
 from revops_kit.spreads import Spread
 from revops_kit.tables import BLANK
-from revops_kit.units import MINUS, MISSING, MONEY, Unit, number, percent, plural
+from revops_kit.units import MINUS, MISSING, MONEY, Unit, number, percent, plural, span
 from revops_kit.wording import LABEL, in_words
 
 # Columns of words that few rows have: nothing to say is no gap.

@@ -119,6 +119,20 @@ def plural(count: int, noun: str, many: str = "") -> str:
     return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+def span(low: str, high: str) -> str:
+    r"""Write the ends of an interval, with the words of their unit once.
+
+    Examples
+    --------
+    >>> span("40 days", "56 days"), span("$8,672 a day", "$19.7 k a day"), span("2 %", "5 %")
+    ('40 to 56 days', '$8,672 to $19.7 k a day', '2 % to 5 %')
+    """
+    for unit in (" days", " a day", f"{NARROW_SPACE}pp"):
+        if high.endswith(unit):
+            low = low.removesuffix(unit)
+    return f"{low} to {high}"
+
+
 def number(value: float, decimals: int = 0) -> str:
     r"""Write a number with so many decimals.
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Where Python keeps no byte code, each process that tests start would compile all it imports.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[1] / ".cache" / "byte-code")
+# jsonschema would build a grammar of international addresses, for two seconds in each process.
+if "rfc3987_syntax" not in sys.modules:
+    sys.modules["rfc3987_syntax"] = None
 
 import pandas as pd
 import pytest
@@ -41,6 +45,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AS_OF = dt.date(2026, 9, 30)
 REGIONS = ["EMEA", "AMER", "unknown", "", None]
 SOURCES = ["search", "referral", "podcast", "", None]
+# What takes long begins first, so that no worker is left with it when the others are done.
+FIRST = ("tests/report/", "tests/schedule/", "tests/test_notebooks.py", "tests/test_kpis.py")
 STAGES = ["qualify", "propose", "close"]
 
 
@@ -49,6 +55,10 @@ def pytest_xdist_auto_num_workers():
     """Let `-n auto` start as many as may run at once: xdist counts processors we may not use."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(usable, 8)  # more would import for longer than they test
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 @dataclass(frozen=True)

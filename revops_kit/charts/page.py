@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ def name(text: object, room: float = 135.0, size: float = SIZE) -> str:
     return line
 
 
+@lru_cache(4096)
 def width(text: str, size: float, weight: str = "bold") -> float:
     """Measure a line in points, in bold unless told: names are drawn in both."""
     font = get_font(_faces(weight))

@@ -10,7 +10,7 @@ from revops_kit import kpis
 from revops_kit.errors import RequestError
 from revops_kit.kpi import Kpi, Workspace
 from revops_kit.kpis.revenue import measure
-from revops_kit.noted import empty, noted
+from revops_kit.noted import empty
 from revops_kit.outlook.ahead import Ahead
 from revops_kit.outlook.blend import Blend, blend
 from revops_kit.outlook.pipeline import Pipeline, implied
@@ -214,7 +214,7 @@ class Outlook:
         used = tried.is_chosen.map({True: "used", False: ""})
         used = used.where(~tried.is_naive, used + " (naive)").str.strip()
         columns = ["model", "mase", "smape", "wape", "coverage_80"]
-        return noted(tried[columns].assign(role=used).sort_values("mase"), self.series.made.verdict)
+        return tried[columns].assign(role=used).sort_values("mase")
 
     def parts(self) -> pd.DataFrame:
         """Give a row per month: what of the forecast in hand comes from where."""

@@ -32,6 +32,7 @@ STYLES = (
 PICTURE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
 # The cleaner takes tags out and leaves what stood between them; of these not even that is wanted.
 UNREADABLE = re.compile(r"<(script|style|svg|math|template|title)\b.*?</\1\s*>", re.I | re.S)
+SPACES = re.compile(r"[ \t\r\n\f\v]+")
 # Control characters, and the marks that turn the direction of the text after them.
 INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
@@ -71,7 +72,8 @@ def text_of(source: str) -> str:
     'Win rate: 63 % & rising'
     """
     bare = nh3.clean(UNREADABLE.sub("", visible(source)), tags=set())
-    return " ".join(html.unescape(bare).split())
+    # Narrow spaces, which hold a figure and its unit together, stay.
+    return SPACES.sub(" ", html.unescape(bare)).strip()
 
 
 def _allowed(tag: str, name: str, value: str) -> str | None:

@@ -107,9 +107,9 @@ def test_past_is_what_came(outlook):
 
 
 def test_models_name_the_one_used_and_the_naive_one(sample_ws):
-    models = look(sample_ws, "payments", "2026-09").models()
-    assert "naive forecast" in models.attrs["note"]
-    roles = models.role
+    seen = look(sample_ws, "payments", "2026-09")
+    assert "naive forecast" in seen.held()
+    roles = seen.models().role
     assert roles.str.contains("used").sum() == 1
     assert roles.str.contains("naive").sum() == 1
 

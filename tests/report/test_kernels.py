@@ -145,7 +145,7 @@ def test_many_runs_in_a_row_leave_nothing_behind(write, make):
 
     make(notebook)
     before = left()
-    for _ in range(12):
+    for _ in range(50):
         [outcome] = make(notebook)
         assert outcome.error is None
     assert left() == before

@@ -184,8 +184,8 @@ def test_code_warnings_errors_and_reprs_stay_in_the_notebook():
             shown(markdown="We won **63 %** of $3 M,\nup from $2 M"),
             "We won 63 % of $3 M, up from $2 M",
         ),
-        (shown(html="<p>Won 63&nbsp;% &amp; <b>rising</b></p>"), "Won 63 % & rising"),
-        (shown(plain="'We won 63\\u202f%, Smith\\'s best'"), "We won 63 %, Smith's best"),
+        (shown(html="<p>Won 63&nbsp;% &amp; <b>rising</b></p>"), "Won 63\xa0% & rising"),
+        (shown(plain="'We won 63\\u202f%, Smith\\'s best'"), "We won 63\u202f%, Smith's best"),
         (new_output("stream", name="stdout", text="We won 63 %\n"), "We won 63 %"),
     ],
 )
