@@ -92,14 +92,17 @@ def _signs() -> frozenset[int]:
 
 def lines(text: str, size: float) -> list[str]:
     """Break a text into lines as wide as the page."""
-    broken: list[str] = []
+    broken, room = [], 0.0
+    space = width("n n", size, "normal") - width("nn", size, "normal")
     # Not at narrow spaces, which hold a figure and its unit together.
     for word in text.split(" "):
-        longer = f"{broken[-1]} {word}" if broken else ""
-        if longer and width(longer, size, "normal") <= ACROSS:
-            broken[-1] = longer
+        taken = width(word, size, "normal") + space
+        if broken and taken <= room:
+            broken[-1] += f" {word}"
         else:
             broken.append(name(word, ACROSS, size))
+            room = ACROSS + space
+        room -= taken
     return broken
 
 

@@ -70,6 +70,7 @@ def preload(modules: list[str]) -> None:
         # The notebook will say what is wrong with it.
         with suppress(Exception):
             import_module(name)
+    rehearse()
     import duckdb
 
     # Importing it has opened a database, with threads; it opens another when it needs one.
@@ -77,6 +78,19 @@ def preload(modules: list[str]) -> None:
     threads = [each.read_text().strip() for each in Path("/proc/self/task").glob("*/comm")]
     if len([each for each in threads if each not in HARMLESS]) > 1:
         raise RuntimeError("an import has started a thread")
+
+
+def rehearse() -> None:
+    """Do what the first table and chart of each kernel would do once more."""
+    import pandas
+
+    from revops_kit import contracts, show
+    from revops_kit.charts import page
+
+    for name in contracts.names():
+        contracts.contract(name)
+    show.plain(pandas.DataFrame({"figure": [1]}))
+    page.nothing("", "", "Nothing yet.", pandas.DataFrame()).png()
 
 
 def serve(run: socket.socket) -> socket.socket | None:
