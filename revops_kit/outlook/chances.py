@@ -183,20 +183,28 @@ def chances(followed: Landmarks, day: dt.date) -> Chances:
     if known.empty:
         return Chances({}, 1.0)
     won = known[(known.event == "won") & (known.amount > 0)]
+    ids, alike = _numbered(known, GROUPS[0])
+    decided = np.bincount(ids, known["count"].where(known.event != "", 0))
+    amounts = _amounts_by_day(known, ids, len(alike))
     curves = {}
     for keys in GROUPS:
-        groups, ids = [()], np.zeros(len(known), dtype=int)
-        if keys:
-            ids = known.groupby(keys).ngroup().to_numpy()
-            _, first = np.unique(ids, return_index=True)
-            groups = list(known[keys].iloc[first].itertuples(index=False, name=None))
-        decided = np.bincount(ids, known["count"].where(known.event != "", 0))
-        enough = decided >= (ENOUGH if keys else 1)
-        amounts = _amounts_by_day(known, ids, len(groups))
-        for group, curve, is_enough in zip(groups, _won_by_day(amounts), enough, strict=True):
+        # Larger groups are made of the smallest.
+        members, groups = _numbered(alike, keys)
+        summed = np.zeros((len(groups), *amounts.shape[1:]))
+        np.add.at(summed, members, amounts)
+        enough = np.bincount(members, decided) >= (ENOUGH if keys else 1)
+        named = groups.itertuples(index=False, name=None)
+        for group, curve, is_enough in zip(named, _won_by_day(summed), enough, strict=True):
             if is_enough:
                 curves[tuple(zip(keys, group, strict=True))] = curve
     return Chances(curves, float(won.final.sum() / won.amount.sum()) if len(won) else 1.0)
+
+
+def _numbered(rows: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Say which group of alike rows each is in, and give what each group has in common."""
+    ids = rows.groupby(keys).ngroup().to_numpy() if keys else np.zeros(len(rows), dtype=int)
+    _, first = np.unique(ids, return_index=True)
+    return ids, rows[keys].iloc[first]
 
 
 def _amounts_by_day(known: pd.DataFrame, ids: np.ndarray, groups: int) -> np.ndarray:
