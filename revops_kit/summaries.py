@@ -9,7 +9,6 @@ import pandas as pd
 
 from revops_kit.stats import intervals
 from revops_kit.tables import Policies
-from revops_kit.units import number
 
 COLUMNS = ["value", "low", "high", "n", "numerator", "denominator"]
 
@@ -98,7 +97,7 @@ def _cost_per(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.
         # A channel can be unpaid; a company that spent nothing has not booked its spend yet.
         value = value.where(fetched.numerator != 0)
     spent = [
-        f"undefined: {number(top)} spent and nothing won by it"
+        "undefined: money was spent and nothing won by it"
         if top and not bottom
         else "no spend is booked"
         if not top and keys == ["period"]

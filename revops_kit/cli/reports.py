@@ -118,8 +118,10 @@ def _report(
             jobs=jobs,
             progress=step,
         )
-    for notebook, column in made.unsplit.items():
-        print(f"revops: {notebook} is not split: no table has {column!r}.", file=sys.stderr)
+    for column in dict.fromkeys(made.unsplit.values()):
+        whose = ", ".join(name for name, its in made.unsplit.items() if its == column)
+        said = f"revops: no table has {column!r}, so these are not split: {whose}. See --by."
+        print(said, file=sys.stderr)
     for each in made.failed:
         said = f"revops: {each.notebook} failed: {each.error}"
         print(UNPRINTABLE.sub(" ", said), file=sys.stderr)

@@ -1,7 +1,6 @@
 """What a report becomes in a mail: its figures, what changed, and whether that matters."""
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from revops_kit.mail.addresses import address, one_line
 from revops_kit.mail.message import Attachment, Email, Image
 from revops_kit.mail.page import fitted, page
 from revops_kit.periods import spoken
-from revops_kit.units import MINUS, NARROW_SPACE, percent, plural
+from revops_kit.units import MINUS, percent, plural
 
 if TYPE_CHECKING:
     from revops_kit.mail.alerts import Alarm
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 CARDS, CHARTS = 6, 3
 # Servers refuse mails of more than some ten megabytes, and base64 makes three bytes four.
 LARGEST, LARGEST_TOGETHER = 3_000_000, 6_000_000
-# A headline has lost what holds a figure and its unit together.
-APART = re.compile(r"(?<=\d) (?=(?:%|pp|k|M|bn)(?!\w))")
 FIRST = ("revenue", "churn")  # what a subject tells where it may choose
 
 
@@ -293,8 +290,9 @@ def _headlines(story: Story) -> list[dict[str, str]]:
             trend = story.trends.get(each.notebook)
             title = trend.kpi.title if trend else _named(each.notebook)
             is_said = each.headline.startswith(title)
-            words = APART.sub(NARROW_SPACE, each.headline)
-            said.append({"title": "" if is_said else title, "said": words})
+            # The overview begins with what the revenue report does.
+            if not any(each.headline in earlier["said"] for earlier in said):
+                said.append({"title": "" if is_said else title, "said": each.headline})
     return said
 
 

@@ -265,7 +265,10 @@ def _inline(image: Image) -> MIMEPart:
 def _attached(file: Attachment) -> MIMEPart:
     part = MIMEPart(POLICY)
     name = _file_name(file.name)
-    part.set_content(file.data, *file.kind.split("/"), disposition="attachment", filename=name)
+    kind, form = file.kind.split("/")
+    # What is told nothing takes a text for ASCII.
+    told = {"charset": "utf-8"} if kind == "text" else {}
+    part.set_content(file.data, kind, form, disposition="attachment", filename=name, params=told)
     return part
 
 

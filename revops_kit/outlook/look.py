@@ -207,14 +207,15 @@ class Outlook:
         return found[["period", "mean", "low_80", "high_80", "target", "chance"]]
 
     def models(self) -> pd.DataFrame:
-        """Give a row per candidate: its errors over the backtest, and which is used."""
+        """Give a row per candidate: its errors over the backtest, as shares, and which is used."""
         if self.series.missing_because:
             return empty(["model"], self.series.missing_because)
         tried = self.series.made.backtest
         used = tried.is_chosen.map({True: "used", False: ""})
         used = used.where(~tried.is_naive, used + " (naive)").str.strip()
         columns = ["model", "mase", "smape", "wape", "coverage_80"]
-        return tried[columns].assign(role=used).sort_values("mase")
+        shown = tried[columns].assign(role=used, smape=tried.smape / 100)
+        return shown.sort_values("mase")
 
     def parts(self) -> pd.DataFrame:
         """Give a row per month: what of the forecast in hand comes from where."""

@@ -74,14 +74,14 @@ def test_customer_counts_by_its_leads_source_and_by_the_deals_own_where_it_has_n
     assert frame.value.dropna().to_dict() == {"fair": 200, "referral": 0, "search": 100, BLANK: 70}
     assert frame.note["referral"] == "unpaid"
     assert frame.note[["fair", "search"]].isna().all()
-    assert frame.missing_because["podcast"] == "undefined: 6,000 spent and nothing won by it"
+    assert frame.missing_because["podcast"] == "undefined: money was spent and nothing won by it"
     assert frame.numerator.sum() / frame.denominator.sum() == cost(spend, deals, leads=leads).value
 
 
 def test_spend_without_customers_is_undefined_and_says_how_much():
     found = cost([spent(6_000)], [win("1", "2026-01-01")])
     assert np.isnan(found.value)
-    assert found.missing_because == "undefined: 6,000 spent and nothing won by it"
+    assert found.missing_because == "undefined: money was spent and nothing won by it"
 
 
 def test_neither_spend_nor_customers_is_missing():
