@@ -41,7 +41,7 @@ def cards(trends: Iterable[Result], targets: Mapping[str, float] | None = None) 
 
 def verdict(trend: Result) -> str:
     """Say in a few words what to make of the last value, and whether that is good."""
-    last, said = trend.frame.iloc[-1], trend.verdict
+    last, said = trend.whole.frame.iloc[-1], trend.verdict
     if pd.isna(last.value):
         return in_words(last.missing_because)
     if last.is_partial:
@@ -57,7 +57,7 @@ def verdict(trend: Result) -> str:
 
 
 def _card(trend: Result, target: float | None) -> str:
-    unit, last = trend.kpi.unit, trend.frame.iloc[-1]
+    unit, last = trend.kpi.unit, trend.whole.frame.iloc[-1]
     # What a value is a rate of stands smaller than the value.
     value, per, day = unit.write(last.value, trend.currency).partition(" a day")
     small = f"<small>{per}{day}</small>" if per else ""

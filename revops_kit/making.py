@@ -53,7 +53,7 @@ class Made:
     period
         The period they are of.
     unsplit
-        Notebook → the column it would be split by, which this workspace does not have.
+        Notebook → why it is not split by its usual column.
     """
 
     folder: Path
@@ -169,7 +169,9 @@ def _unsplit(ws: "Workspace", asked: Mapping[str, Mapping]) -> dict[str, str]:
         column = parameters["by"].default if "by" in parameters else ""
         try:
             ws.tables.split(column)
-        # A table that cannot be read may have it: it fails what needs it, and not all else.
+        except UnknownNameError:
+            unsplit[notebook] = f"no table has {column!r}"
+        # It fails what needs it, and not all else.
         except RevopsError:
-            unsplit[notebook] = column
+            unsplit[notebook] = f"a table that may have {column!r} cannot be read"
     return unsplit

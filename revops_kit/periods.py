@@ -211,7 +211,10 @@ class Periods:
             The rows, with `period`, `starts` (its first day) and `ends` (the first day after
             it, or after `as_of` where that comes sooner).
         """
-        return table.cross_join(self.moments(ahead=ahead))
+        moments = self.moments(ahead=ahead)
+        # Ours by these names, and not a company's own.
+        theirs = [name for name in moments.columns if name in table.columns]
+        return (table.drop(*theirs) if theirs else table).cross_join(moments)
 
     def moments(self, *, ahead: bool = False) -> ir.Table:
         """Give the periods that have begun as a table: `period`, `starts` and `ends`."""

@@ -446,7 +446,8 @@ class Words(str):
     """
 
     def _repr_markdown_(self) -> str:
-        said = in_words(self)
+        parts = self.split("`")  # what stands between two is code
+        said = "`".join(part if at % 2 else in_words(part) for at, part in enumerate(parts))
         return MARKUP.sub(lambda found: "".join(f"\\{char}" for char in found[0]), said)
 
 

@@ -73,7 +73,7 @@ def overview(trends: Iterable[Result]) -> Html:
     """Show all figures in a table: value, interval, change on the period before."""
     listed = []
     for trend in trends:
-        unit, last, change = trend.kpi.unit, trend.frame.iloc[-1], trend.change
+        unit, last, change = trend.kpi.unit, trend.whole.frame.iloc[-1], trend.change
         moved = unit.write_change(change.difference, trend.currency) if change else MISSING
         low, high = (unit.write(end, trend.currency) for end in (last.low, last.high))
         listed.append(
@@ -248,6 +248,9 @@ def plain(
         return _sentence(said or "There is nothing to show")
     wordless = [name for name in REMARKS & set(frame.columns) if frame[name].isna().all()]
     frame = frame.drop(columns=wordless)
+    numeric = {name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])}
+    # Segments may be called so too, whose figures are texts by now.
+    has_ends = {"low", "high"} <= numeric
     shown = frame.copy()
     units = units or {}
     for name in shown.columns:
@@ -256,11 +259,13 @@ def plain(
         elif name in REMARKS:
             shown[name] = [in_words(_word(value, absent="")) for value in frame[name]]
         else:
-            shown[name] = [_word(value) for value in frame[name]]
-    if {"low", "high"} <= set(shown.columns):
+            written = [_word(value) for value in frame[name]]
+            # An account may be called as a month is, but not all of them.
+            are_periods = all(map(LABEL.fullmatch, written))
+            shown[name] = [in_words(each) for each in written] if are_periods else written
+    if has_ends:
         shown["low"] = [_interval(*ends) for ends in zip(shown.low, shown.high, strict=True)]
         shown = shown.drop(columns="high").rename(columns={"low": INTERVAL})
-    numeric = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
     to_the_right = {*units, *right, *numeric, INTERVAL}
     # great_tables goes from cell to cell, which in Arrow takes a third of the time, though it warns
     # that this is new. A column may be called what Arrow cannot, so columns go by their place.
@@ -376,7 +381,8 @@ def _label(name: str) -> str:
     >>> _label("spent_on"), _label("MRR now"), _label("sMAPE"), _label("2026-09")
     ('Spent on', 'MRR now', 'sMAPE', 'September 2026')
     """
-    words = [word.upper() if word in SHORT else word for word in in_words(str(name)).split("_")]
+    written = in_words(str(name)) if LABEL.fullmatch(str(name)) else str(name)
+    words = [word.upper() if word in SHORT else word for word in written.split("_")]
     label = " ".join(words)
     return label if label[1:2].isupper() else label[:1].upper() + label[1:]
 
@@ -399,6 +405,4 @@ def _word(value: Any, absent: str = MISSING) -> str:
     if isinstance(value, int):
         return number(value)
     text = str(value)
-    if LABEL.fullmatch(text):
-        return in_words(text)
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -239,6 +239,15 @@ def test_column_called_like_a_part_of_a_figure_is_split_by_all_the_same():
         assert dict(zip(cycle[by], cycle.n, strict=True)) == {"Bonn": 1, "Rome": 2}
 
 
+def test_column_called_as_the_ends_of_a_period_are_is_the_companys_own():
+    rows = [{"subscription_id": "1", "customer_id": "1", "started_on": "2026-01-01", "mrr": 5.0,
+             "ends": "never", "starts": "soon"}]  # fmt: skip
+    ws = samples.workspace({"subscriptions": rows}, as_of="2026-09-30")
+    split = kpis.mrr(ws, "2026-09", by="ends")
+    assert split.frame.ends.to_list() == ["never"]
+    assert split.rows().mrr.to_list() == [5.0]
+
+
 def test_blank_and_unknown_stay_groups_of_their_own(by_chance_ws):
     groups = bookings(by_chance_ws, "all", by="region").frame.region.to_list()
     assert groups == ["AMER", "EMEA", "unknown", BLANK]

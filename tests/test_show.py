@@ -69,3 +69,24 @@ def test_rows_write_months_as_months_and_money_in_its_currency():
     accuracy = rk.kpis.forecast_accuracy(ws, "2026-09")
     shown = show.rows(accuracy, ["month", "forecast"], "forecast", units={"forecast": MONEY})
     assert words(shown) == ["Month", "Forecast", "September 2026", "$30"]
+
+
+def test_segments_may_be_called_as_the_ends_of_an_interval_are():
+    deals = [
+        {"opportunity_id": name, "closed_at": "2026-09-01", "outcome": "won", "amount": amount,
+         "priority": name}
+        for name, amount in (("low", 2_700.0), ("high", 3_300.0))
+    ]  # fmt: skip
+    ws = samples.workspace({"opportunities": deals}, as_of="2026-09-30")
+    shown = show.by_segment([rk.kpis.bookings(ws, "2026-09", by="priority")]).markup
+    assert "95 % interval" not in shown
+    assert ">Low<" in shown
+    assert ">High<" in shown
+
+
+def test_accounts_called_as_months_are_keep_their_names():
+    frame = pd.DataFrame({"account": ["2026-09", "Acme"], "month": ["2026-08", "2026-09"]})
+    shown = show.plain(frame).markup
+    assert "2026-09" in shown
+    assert "August 2026" in shown
+    assert shown.count("September 2026") == 1

@@ -53,7 +53,8 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
     names = frame[by].tolist() if by else ["all"] * len(frame)
     values, low, high = (frame[column].to_numpy() for column in ("value", "low", "high"))
     reasons = [
-        page.clean(reason or "no reason is given", 120) for reason in frame["missing_because"]
+        page.clean(in_words(str(reason or "no reason is given")), 120)
+        for reason in frame["missing_because"]
     ]
     bars, adds_up = kpi.unit.name in AMOUNTS, kpi.summary.is_sum
     # A line far beyond the bars would press them flat.

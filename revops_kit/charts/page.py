@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from revops_kit.charts.chart import FAMILY, GREY, INK, PIXELS, Chart, Words
 from revops_kit.errors import RequestError
 from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, decimal_mark, number, plural
-from revops_kit.wording import in_words
+from revops_kit.wording import LABEL, in_words
 
 BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
 PAGE = 6.0  # inches across
@@ -46,7 +46,7 @@ def clean(text: object, length: int = 40) -> str:
     kept = (" " if char.isspace() else char for char in unicodedata.normalize("NFC", seen))
     # C*: controls, text-direction overrides, halves of surrogate pairs, private and unassigned.
     line = " ".join("".join(c for c in kept if unicodedata.category(c)[0] != "C").split())
-    line = in_words(line)
+    line = in_words(line) if LABEL.fullmatch(line) else line
     return (line if len(line) <= length else line[: length - 1].rstrip() + "…") or "(blank)"
 
 
@@ -246,7 +246,11 @@ class Sheet(Figure):
         height = above + body + below
         super().__init__(figsize=(PAGE, height))
         self.words = Words(
-            clean(title, 120), question, notes, round(above * PIXELS), round(below * PIXELS)
+            clean(in_words(title), 120),
+            question,
+            notes,
+            round(above * PIXELS),
+            round(below * PIXELS),
         )
         FigureCanvasAgg(self)
         box = (0.01, below / height, 0.98, body / height)
@@ -274,7 +278,7 @@ def why_missing(frame: pd.DataFrame) -> str:
     missing = frame[frame["value"].isna()]
     if not len(missing):
         return ""
-    reason = clean(missing["missing_because"].iloc[0] or "no reason is given", 120)
+    reason = clean(in_words(missing["missing_because"].iloc[0] or "no reason is given"), 120)
     if len(missing) == 1:
         when = in_words(missing["period"].iloc[0])
         # What there was nothing of is told with the period already.

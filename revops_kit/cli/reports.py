@@ -118,10 +118,9 @@ def _report(
             jobs=jobs,
             progress=step,
         )
-    for column in dict.fromkeys(made.unsplit.values()):
-        whose = ", ".join(name for name, its in made.unsplit.items() if its == column)
-        said = f"revops: no table has {column!r}, so these are not split: {whose}. See --by."
-        print(said, file=sys.stderr)
+    for reason in dict.fromkeys(made.unsplit.values()):
+        whose = ", ".join(name for name, its in made.unsplit.items() if its == reason)
+        print(f"revops: {reason}, so these are not split: {whose}. See --by.", file=sys.stderr)
     for each in made.failed:
         said = f"revops: {each.notebook} failed: {each.error}"
         print(UNPRINTABLE.sub(" ", said), file=sys.stderr)

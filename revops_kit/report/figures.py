@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup, Tag
 from revops_kit.report.markup import element, scrolling, typeset
 from revops_kit.report.sanitize import visible
 from revops_kit.units import MINUS, MISSING, number
-from revops_kit.wording import in_words
+from revops_kit.wording import LABEL, in_words
 
 
 def figure(source: str, about: Mapping, section: str) -> Tag:
@@ -80,7 +80,7 @@ def _in_full(value: object) -> str:
         return MISSING
     if isinstance(value, float):
         return f"{value:,.15g}".replace("-", MINUS)
-    return in_words(str(value))
+    return in_words(value) if LABEL.fullmatch(str(value)) else str(value)
 
 
 def _heading(name: str) -> str:

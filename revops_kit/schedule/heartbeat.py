@@ -79,6 +79,6 @@ def last_seen(place: Path) -> dict[str, dt.datetime]:
     """Read when a process last lived that ran each report; empty where none has left a sign."""
     try:
         sign = json.loads(place.read_text("utf-8"))
-        return dict.fromkeys(sign["reports"], dt.datetime.fromisoformat(sign["at"]))
+        return dict.fromkeys(sign["reports"], dt.datetime.fromisoformat(sign["at"]).astimezone())
     except (OSError, ValueError, LookupError, TypeError):
         return {}

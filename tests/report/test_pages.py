@@ -25,6 +25,7 @@ HOSTILE = [
     "<img src=x onerror=alert(1)>",
     '<a href="javascript:alert(1)">Acme</a>',
     '<a href="data:text/html,<script>alert(1)</script>">Acme</a>',
+    '<a href="d&Tab;ata:text/html,<script>alert(1)</script>">Acme</a>',
     '<img src="https://example.com/spy.png">',
     '<img src="data:image/svg+xml;base64,PHN2Zy8+">',
     "<svg onload=alert(1)><script>alert(1)</script></svg>",
