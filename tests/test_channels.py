@@ -66,7 +66,7 @@ def test_channels_without_customers_are_undefined_and_without_spend_unpaid():
     assert found.spend.tolist() == [6_000, 500, 40, 0]
     assert found.customers.tolist() == [0, 2, 0, 1]
     assert found.cac.fillna(-1).tolist() == [-1, 250, -1, 0]
-    assert found.note[0].startswith("undefined: 6,000 spent")
+    assert found.note[0].startswith("undefined: money was spent")
     assert found.note[3] == "unpaid"
 
 
