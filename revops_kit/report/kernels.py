@@ -141,6 +141,24 @@ def execute(
     ReportError
         A cell failed, ran too long or took the kernel with it.
     """
+    is_again = False
+    while True:
+        try:
+            return _execute(notebook, output, parameters, workdir, cell_timeout)
+        except RuntimeError:
+            begun = _last_begun(output)
+            if begun or is_again:
+                raise ReportError(
+                    f"The kernel died in cell [{begun}] (killed, or out of memory?)."
+                ) from None
+            # Another program may have taken one of its ports, which were free when they were chosen.
+            is_again = True
+
+
+def _execute(
+    notebook: Path, output: Path, parameters: dict, workdir: Path, cell_timeout: int
+) -> NotebookNode:
+    """Run a notebook once; a RuntimeError says that its kernel has died or did not start."""
     try:
         return papermill.execute_notebook(
             # Papermill takes braces in a path for places to fill in.
@@ -162,11 +180,6 @@ def execute(
     except CellTimeoutError:
         raise ReportError(
             f"Cell [{_last_begun(output)}] ran longer than {cell_timeout} seconds."
-        ) from None
-    # jupyter_client has no error of its own for a kernel that does not start.
-    except RuntimeError:
-        raise ReportError(
-            f"The kernel died in cell [{_last_begun(output)}] (killed, or out of memory?)."
         ) from None
     finally:
         # Each thread has got one from nbclient, which leaves it open.

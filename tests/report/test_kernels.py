@@ -13,8 +13,9 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from nbformat.v4 import new_notebook
 
-from revops_kit.report import run, warm
+from revops_kit.report import kernels, run, warm
 from revops_kit.share import SHARE
 
 pytestmark = pytest.mark.skipif(not warm.FORKS, reason="kernels are forked on Linux only")
@@ -130,6 +131,22 @@ def test_database_opened_in_a_kernel_has_its_threads(write, make):
     )
     [outcome] = make(write("database", ("headline", ask)))
     assert int(outcome.headline) == (os.cpu_count() or 1) - 1
+
+
+def test_kernel_that_did_not_start_is_started_again(write, make, monkeypatch):
+    """Its ports are chosen by who starts it, and another program may take one before it does."""
+    started, real = [], kernels._execute
+
+    def taken_at_first(*asked):
+        started.append(asked)
+        nbformat.write(new_notebook(cells=[]), asked[1])
+        if len(started) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return real(*asked)
+
+    monkeypatch.setattr(kernels, "_execute", taken_at_first)
+    [outcome] = make(write("good", *GOOD))
+    assert (outcome.error, len(started)) == (None, 2)
 
 
 def test_many_runs_in_a_row_leave_nothing_behind(write, make):
