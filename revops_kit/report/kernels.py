@@ -151,7 +151,7 @@ def execute(
                 raise ReportError(
                     f"The kernel died in cell [{begun}] (killed, or out of memory?)."
                 ) from None
-            # Another program may have taken one of its ports, which were free when they were chosen.
+            # Another program may have taken one of its ports since they were chosen.
             is_again = True
 
 
