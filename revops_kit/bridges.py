@@ -20,9 +20,9 @@ from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import conversion_rate, forecast_accuracy
 from revops_kit.noted import lacking
 from revops_kit.periods import Period, Periods, shift, spoken
-from revops_kit.result import Words
 from revops_kit.tables import SEGMENT, stack
 from revops_kit.units import MONEY, MONEY_PER_DAY, Unit
+from revops_kit.wording import Words
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart

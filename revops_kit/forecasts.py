@@ -28,10 +28,10 @@ from revops_kit.kpis.forecast_accuracy import (
 )
 from revops_kit.noted import empty, lacking, noted
 from revops_kit.periods import MONTHS, ONE_DAY, Kind, Period, Periods, containing
-from revops_kit.result import Words
 from revops_kit.stats import forecasting, intervals
 from revops_kit.tables import BLANK, Tables
 from revops_kit.units import plural
+from revops_kit.wording import Words
 
 MEASURES = ["accuracy", "bias", "mape", "mape_undefined", "smape", "mase", "rmse"]
 # How many weeks before a span, and into it, forecasts are looked at.

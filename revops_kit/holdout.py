@@ -16,10 +16,10 @@ from revops_kit.kpi import Workspace
 from revops_kit.kpis.clv import buying, retention_model
 from revops_kit.lifetimes import end_of, histories, value_and_histories
 from revops_kit.periods import ONE_DAY, Periods
-from revops_kit.result import Words
 from revops_kit.stats.intervals import Z
 from revops_kit.tables import Tables
 from revops_kit.units import RATIO, SHARE, Unit, number, plural
+from revops_kit.wording import Words
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import BgNbd, ParetoNbd, ShiftedBetaGeometric

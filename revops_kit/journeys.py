@@ -18,11 +18,11 @@ from revops_kit.drivers import within
 from revops_kit.kpi import Workspace
 from revops_kit.kpis import conversion_rate, sales_cycle
 from revops_kit.periods import ONE_DAY, Periods, containing
-from revops_kit.result import Words
 from revops_kit.stats.intervals import median_from_counts, wilson
 from revops_kit.stats.survival import Curve, aalen_johansen
 from revops_kit.tables import BLANK, SEGMENT, Tables
 from revops_kit.units import DAYS, SHARE, number, percent, plural
+from revops_kit.wording import Words
 
 HORIZONS = (30, 60, 90, 180)
 COUNTED = ["segment", "cohort", "days", "event", "reached", "count"]

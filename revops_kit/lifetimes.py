@@ -35,10 +35,11 @@ from revops_kit.kpis.clv import (
 )
 from revops_kit.kpis.revenue_churn import revenue_churn
 from revops_kit.periods import ONE_DAY, Periods, containing, last
-from revops_kit.result import Result, Words
+from revops_kit.result import Result
 from revops_kit.stats.survival import Curve, kaplan_meier
 from revops_kit.tables import Policies, Tables
 from revops_kit.units import MONEY, RATIO, SHARE, number, plural
+from revops_kit.wording import Words
 
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import BgNbd, ShiftedBetaGeometric

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from revops_kit.result import Words
 from revops_kit.tables import Tables
+from revops_kit.wording import Words
 
 
 def noted(frame: pd.DataFrame, *said: str) -> pd.DataFrame:

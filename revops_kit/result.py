@@ -18,7 +18,7 @@ from revops_kit.stats import control, intervals
 from revops_kit.summaries import COLUMNS, proportion
 from revops_kit.tables import BLANK, SEGMENT, Tables
 from revops_kit.units import SHARE, plural, span
-from revops_kit.wording import in_words
+from revops_kit.wording import Words
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 FRAME = ("period", "start", *COLUMNS, "is_partial", "missing_because", "note")
 FORMULA = re.compile("[=+@\t\n＝＋－＠-]")  # how one begins, in Japanese too
-# What Markdown takes for more than text, but for what our own sentences use of it.
-MARKUP = re.compile(r"[\\\[\]<>|~#$!&]|`{3,}|(?<!\*)\*(?!\*)|[-=](?=[-=]*[ \t]*$)", re.M)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +216,7 @@ class Result:
         )
         return "" if nothing_tells else "within natural variation"
 
-    def signal(self) -> "Words":
+    def signal(self) -> Words:
         """Tell in one sentence whether the last whole period is signal or noise."""
         if self.unavailable:
             return Words(f"{self.kpi.title}: {self.unavailable}.")
@@ -325,7 +323,7 @@ class Result:
             ),
         ]
 
-    def headline(self) -> "Words":
+    def headline(self) -> Words:
         """Tell the last period in one sentence, with its interval and change."""
         unit, last = self.kpi.unit, self.whole.frame.iloc[-1]
         if self.unavailable:
@@ -349,7 +347,7 @@ class Result:
             said += f" – {usual}{self.verdict}" if self.verdict else ""
         return Words(f"{said}.")
 
-    def explain(self) -> "Words":
+    def explain(self) -> Words:
         """Tell how it is counted: formula, window, choices, and what was left out."""
         kpi = self.kpi
         first, final = self.periods.each[0], self.periods.each[-1]
@@ -432,23 +430,6 @@ class Result:
         from revops_kit import show
 
         return show.table(self)._repr_html_()
-
-
-class Words(str):
-    r"""Text that a notebook shows as Markdown: bold, code and lists, and no more.
-
-    Names from the data stand in it, and theirs may look like links, pictures or headings.
-
-    Examples
-    --------
-    >>> print(Words("**Won** by [Acme](https://example.com)")._repr_markdown_())
-    **Won** by \[Acme\](https://example.com)
-    """
-
-    def _repr_markdown_(self) -> str:
-        parts = self.split("`")  # what stands between two is code
-        said = "`".join(part if at % 2 else in_words(part) for at, part in enumerate(parts))
-        return MARKUP.sub(lambda found: "".join(f"\\{char}" for char in found[0]), said)
 
 
 def complete(

@@ -22,11 +22,11 @@ from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Workspace
 from revops_kit.kpis import churn
 from revops_kit.periods import FIRST_DAY, Periods
-from revops_kit.result import Words
 from revops_kit.stats.intervals import benjamini_hochberg
 from revops_kit.stats.survival import Curve, kaplan_meier, logrank
 from revops_kit.tables import BLANK, SEGMENT, Tables
 from revops_kit.units import SHARE, number, plural
+from revops_kit.wording import Words
 
 DAYS_A_MONTH = 365.25 / 12
 AFTER = (3, 6, 12, 24, 36)

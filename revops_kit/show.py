@@ -19,12 +19,12 @@ from revops_kit.cards import Html, verdict
 from revops_kit.cards import cards as cards
 from revops_kit.contracts import contract, names
 from revops_kit.noted import note, noted
-from revops_kit.result import Result, Words
+from revops_kit.result import Result
 from revops_kit.sources import Source
 from revops_kit.spreads import Spread
 from revops_kit.tables import BLANK
 from revops_kit.units import MINUS, MISSING, MONEY, Unit, number, percent, plural, span
-from revops_kit.wording import LABEL, in_words
+from revops_kit.wording import LABEL, Words, in_words
 
 # Columns of words that few rows have: nothing to say is no gap.
 REMARKS = {"note", "undefined because", ""}

@@ -16,8 +16,8 @@ import pandas as pd
 from revops_kit.errors import UnknownNameError
 from revops_kit.kpi import Kpi
 from revops_kit.periods import spoken
-from revops_kit.result import Words
 from revops_kit.units import Unit, plural
+from revops_kit.wording import Words
 
 
 @dataclass(frozen=True, eq=False)

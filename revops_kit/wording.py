@@ -1,4 +1,4 @@
-"""Periods and days as people say them, in sentences that carry the labels programs read."""
+"""Sentences as people read them: periods and days in words, names as text and not as markup."""
 
 import re
 from calendar import month_name
@@ -10,6 +10,8 @@ LABEL = re.compile(
     r"(?<![\w/-])(?:19|20)\d\d-(?:Q[1-4]|0[1-9]|1[0-2]|W(?:0[1-9]|[1-4]\d|5[0-3]))(?![\w/-])"
 )
 DAY = re.compile(r"(?<![\w/-])((?:19|20)\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?![\w/-])")
+# What Markdown takes for more than text, but for what our own sentences use of it.
+MARKUP = re.compile(r"[\\\[\]<>|~#$!&]|`{3,}|(?<!\*)\*(?!\*)|[-=](?=[-=]*[ \t]*$)", re.M)
 
 
 def in_words(sentence: str) -> str:
@@ -28,3 +30,20 @@ def in_words(sentence: str) -> str:
     said = DAY.sub(lambda day: f"{int(day[3])} {month_name[int(day[2])]} {day[1]}", sentence)
     said = LABEL.sub(lambda label: spoken(label[0]), said)
     return said[:1].upper() + said[1:] if LABEL.match(sentence) else said
+
+
+class Words(str):
+    r"""Text that a notebook shows as Markdown: bold, code and lists, and no more.
+
+    Names from the data stand in it, and theirs may look like links, pictures or headings.
+
+    Examples
+    --------
+    >>> print(Words("**Won** by [Acme](https://example.com)")._repr_markdown_())
+    **Won** by \[Acme\](https://example.com)
+    """
+
+    def _repr_markdown_(self) -> str:
+        parts = self.split("`")  # what stands between two is code
+        said = "`".join(part if at % 2 else in_words(part) for at, part in enumerate(parts))
+        return MARKUP.sub(lambda found: "".join(f"\\{char}" for char in found[0]), said)

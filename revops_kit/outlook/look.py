@@ -18,8 +18,8 @@ from revops_kit.outlook.recurring import Recurring, renewed
 from revops_kit.outlook.series import Series, carried_on
 from revops_kit.outlook.tested import Tested
 from revops_kit.periods import ONE_DAY, Kind, Period, containing, parse
-from revops_kit.result import Words
 from revops_kit.units import NARROW_SPACE, percent, plural
+from revops_kit.wording import Words
 
 LONGER: dict[Kind, Kind] = {"week": "week", "month": "quarter", "quarter": "year", "year": "year"}
 """What a forecast is told for: the period that the ones forecast are added up to. Weeks add up to

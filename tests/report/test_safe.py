@@ -17,8 +17,8 @@ from revops_kit.contracts import contract, names
 from revops_kit.report import parameters_of, run
 from revops_kit.report.pages import markdown
 from revops_kit.report.sanitize import sanitize
-from revops_kit.result import Words
 from revops_kit.share import notebooks
+from revops_kit.wording import Words
 from revops_kit.workspace import open_workspace
 
 START = dt.date(2025, 8, 1)
