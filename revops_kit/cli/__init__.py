@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `revops --help` starts in a blink.
 """
 
+import gc
 import os
 import sys
 
@@ -22,6 +23,8 @@ def main() -> None:
     """Run a command; an error is one sentence on stderr."""
     # SciPy's L-BFGS-B wakes a thread per core for systems of four equations, and waits for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Importing makes many objects and next to no garbage.
+    gc.set_threshold(50_000, 20, 50)
     is_debugging = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
@@ -32,6 +35,8 @@ def main() -> None:
         code = _explain(error, is_debugging)
     if code == INTERRUPTED:
         print("revops: stopped.", file=sys.stderr)
+    # Or the interpreter would go through all that was imported once more before it ends.
+    gc.freeze()
     sys.exit(code)
 
 

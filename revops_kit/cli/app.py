@@ -32,7 +32,8 @@ AsOf = Annotated[
     str, typer.Option(help="The last day that is known, as 2026-10-31. [default: the data's last]")
 ]
 Jobs = Annotated[
-    int | None, typer.Option(help="Notebooks at a time. [default: one for each core]", min=1)
+    int | None,
+    typer.Option(help="Notebooks at a time. [default: one more than there are cores]", min=1),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 
 from revops_kit.report.markup import element, scrolling, typeset
 from revops_kit.report.sanitize import visible
@@ -15,8 +15,8 @@ def figure(source: str, about: Mapping, section: str) -> Tag:
 
     The words are drawn into the picture too, for wherever it goes alone: here they are cut off.
     """
-    words, whole = about.get("words", {}), element("figure", "", "chart")
-    picture = BeautifulSoup().new_tag("img", attrs={"src": source})
+    words, whole = about.get("words", {}), element("figure", kind="chart")
+    picture = element("img", src=source)
     picture["alt"] = visible(str(about.get("alt") or f"Chart: {section}"))
     size = {side: int(about[side]) for side in ("width", "height") if side in about}
     if words:
@@ -26,7 +26,7 @@ def figure(source: str, about: Mapping, section: str) -> Tag:
             f"aspect-ratio: {size['width']} / {size['height']};"
             f" object-position: 0 {above / (above + below):.2%}"
         )
-        caption = element("figcaption", "")
+        caption = element("figcaption")
         caption.append(element("p", words["title"], "title"))
         if words["question"]:
             caption.append(element("p", words["question"]))
@@ -45,16 +45,16 @@ def figure(source: str, about: Mapping, section: str) -> Tag:
 
 def _numbers(numbers: Mapping, title: str) -> Tag:
     """Set the numbers of a picture in full, to unfold."""
-    rows, table = numbers["rows"], element("table", "")
-    head = BeautifulSoup().new_tag("tr")
+    rows, table = numbers["rows"], element("table")
+    head = element("tr")
     for name in numbers["columns"]:
         head.append(element("th", _heading(name)))
         head.contents[-1]["scope"] = "col"
-    table.append(element("thead", ""))
+    table.append(element("thead"))
     table.thead.append(head)
-    table.append(element("tbody", ""))
+    table.append(element("tbody"))
     for row in rows:
-        line = BeautifulSoup().new_tag("tr")
+        line = element("tr")
         for place, value in enumerate(row):
             line.append(element("td" if place else "th", _in_full(value)))
         line.th["scope"] = "row"
@@ -63,7 +63,7 @@ def _numbers(numbers: Mapping, title: str) -> Tag:
         if not any(isinstance(row[column], str) for row in rows):
             for line in (head, *table.tbody.contents):
                 line.contents[column]["class"] = "number"
-    unfolded = element("details", "", "numbers")
+    unfolded = element("details", kind="numbers")
     unfolded.append(element("summary", "Numbers"))
     unfolded.summary.append(element("span", f" of {title}", "unseen"))
     if numbers["of"] > len(rows):

@@ -28,9 +28,11 @@ ALWAYS = """
     numpy pandas pyarrow.dataset ibis duckdb ibis.backends.duckdb ibis.formats.pandas
     matplotlib.pyplot matplotlib.backends.backend_agg matplotlib_inline.backend_inline
     PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin
-    PIL.PngImagePlugin scipy.optimize scipy.stats seaborn
+    PIL.PngImagePlugin scipy.special
     revops_kit.workspace revops_kit.kpis revops_kit.charts revops_kit.show
 """
+# What some need, and what takes long.
+OFTEN = "scipy.optimize seaborn"
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 # Memory that Arrow keeps is tidied up by a thread that knows of forks.
 HARMLESS = {"jemalloc_bg_thd"}
@@ -40,44 +42,33 @@ def main() -> None:
     """Import, then fork until the run ends; each child becomes a kernel."""
     number, *modules = sys.argv[1:]
     run = socket.socket(fileno=int(number))
+    # Importing makes next to no garbage; looking for it takes a seventh of the time.
+    gc.disable()
     try:
-        preload(modules)
+        preload()
         os.close(os.pidfd_open(os.getpid()))  # Linux has it since 2019
     except Exception as problem:
         # A failing import may quote what it read.
         run.send(f"their parent process failed with {type(problem).__name__}".encode())
         sys.exit(1)
-    gc.collect()
-    # Collecting garbage would write to every page that is shared with the parent.
-    gc.freeze()
-    # Queries are trees of many small objects: by default, looking for garbage among them takes a
-    # quarter of the time that compiling them does.
-    gc.set_threshold(50_000, 20, 50)
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
-    if kernel := serve(run):
+    if kernel := serve(run, [*modules, *OFTEN.split()]):
         prctl(DIE_WITH_PARENT, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
         become_kernel(kernel)
 
 
-def preload(modules: list[str]) -> None:
-    """Import what every kernel needs, and of `modules` those that can be; stay alone."""
+def preload() -> None:
+    """Import what every kernel needs, and use it once."""
     for name in ALWAYS.split():
         import_module(name)
-    for name in modules:
-        # The notebook will say what is wrong with it.
-        with suppress(Exception):
-            import_module(name)
     rehearse()
     import duckdb
 
     # Importing it has opened a database, with threads; it opens another when it needs one.
     duckdb.default_connection().close()
-    threads = [each.read_text().strip() for each in Path("/proc/self/task").glob("*/comm")]
-    if len([each for each in threads if each not in HARMLESS]) > 1:
-        raise RuntimeError("an import has started a thread")
 
 
 def rehearse() -> None:
@@ -93,8 +84,10 @@ def rehearse() -> None:
     page.nothing("", "", "Nothing yet.", pandas.DataFrame()).png()
 
 
-def serve(run: socket.socket) -> socket.socket | None:
-    """Fork for every request.
+def serve(run: socket.socket, modules: list[str]) -> socket.socket | None:
+    """Fork for every request, and import between requests what is still to be imported.
+
+    A kernel that is forked early imports by itself what it misses.
 
     Returns
     -------
@@ -106,7 +99,7 @@ def serve(run: socket.socket) -> socket.socket | None:
     ready = selectors.PollSelector()
     ready.register(run, selectors.EVENT_READ)
     while True:
-        for key, _ in ready.select():
+        for key, _ in ready.select(0 if modules else None):
             if key.fd in kernels:
                 ready.unregister(key.fd)
                 _tell_end(key.fd, *kernels.pop(key.fd))
@@ -119,8 +112,10 @@ def serve(run: socket.socket) -> socket.socket | None:
                 return None
             request = socket.socket(fileno=fds[0])
             try:
+                _see_to_it_that_we_are_alone()
                 pid = os.fork()
-            except OSError:
+            except (OSError, RuntimeError) as problem:
+                run.send(f"their parent process cannot fork: {problem}".encode())
                 request.close()
                 continue
             if not pid:
@@ -136,6 +131,16 @@ def serve(run: socket.socket) -> socket.socket | None:
             ready.register(ended, selectors.EVENT_READ)
             with suppress(OSError):
                 request.send(NUMBER.pack(pid))
+        if modules:
+            # The notebook will say what is wrong with it.
+            with suppress(Exception):
+                import_module(modules.pop(0))
+
+
+def _see_to_it_that_we_are_alone() -> None:
+    threads = [each.read_text().strip() for each in Path("/proc/self/task").glob("*/comm")]
+    if len([each for each in threads if each not in HARMLESS]) > 1:
+        raise RuntimeError("an import has started a thread")
 
 
 def _tell_end(ended: int, pid: int, request: socket.socket) -> None:
@@ -155,6 +160,12 @@ def become_kernel(request: socket.socket) -> None:
         asked = json.loads(lines.readline())
     # They belong to the parent's temporary files and the like.
     atexit._clear()
+    # Collecting garbage would write to every page that is shared with the parent.
+    gc.freeze()
+    # Queries are trees of many small objects: by default, looking for garbage among them takes a
+    # quarter of the time that compiling them does.
+    gc.set_threshold(50_000, 20, 50)
+    gc.enable()
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])

@@ -17,10 +17,14 @@ FIGURE = re.compile(
     r"|[$€£¥₹]?\d[\d.,]{0,20}\s(%|(k|M|bn|pp|days?)\b)"
 )
 
+# It makes elements, and has none itself.
+_maker = BeautifulSoup()
 
-def element(name: str, text: str, kind: str = "") -> Tag:
+
+def element(name: str, text: str = "", kind: str = "", **attributes: str) -> Tag:
     """Make an element of a text, of the class `kind`."""
-    element = BeautifulSoup().new_tag(name, attrs={"class": kind} if kind else {})
+    classes = {"class": kind} if kind else {}
+    element = _maker.new_tag(name, attrs=classes | attributes)
     if text:
         element.string = visible(text)
     return element
@@ -29,8 +33,8 @@ def element(name: str, text: str, kind: str = "") -> Tag:
 def scrolling(label: str) -> Tag:
     """Make a box for a table that may be wider than the page."""
     # Without a tab stop, who has no mouse cannot scroll it.
-    attributes = {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": label}
-    return BeautifulSoup().new_tag("div", attrs=attributes)
+    reachable = {"role": "group", "tabindex": "0", "aria-label": label}
+    return element("div", kind="scroll", **reachable)
 
 
 def typeset(prose: Tag) -> None:

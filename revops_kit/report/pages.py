@@ -24,6 +24,7 @@ from revops_kit.units import number
 from revops_kit.wording import in_words
 
 TEMPLATE = Path(__file__).parent / "template"
+REPORT, INDEX = "report.html.j2", "index.html.j2"
 DATE = re.compile(r"\d{4}-\d\d-\d\d|([A-Z][a-z]+|Q\d) \d{4}")
 LONG = 40  # letters from which a cell asks for room of its own
 NUMBER = re.compile(
@@ -80,20 +81,20 @@ class Report:
 
 def read_report(notebook: NotebookNode, name: str) -> Report:
     """Read what a report shows out of an executed notebook; `name` is for one without a title."""
-    title, question, headline = None, "", []
+    title, question, headline, last_heading = None, "", [], ""
     body: list[Tag] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            part = _dress(markdown(cell.source), _last_heading(body) or name)
+            part = _dress(markdown(cell.source), last_heading or name)
             first = part.find("h1")
             if title is None and first:
                 title = " ".join(first.extract().get_text().split())
                 question = str(part)
             else:
                 body.append(part)
+                last_heading = _last_heading(part) or last_heading
         elif cell.cell_type == "code":
-            section = _last_heading(body) or title or name
-            shown = list(_shown(cell.outputs, section))
+            shown = list(_shown(cell.outputs, last_heading or title or name))
             (headline if "headline" in cell.metadata.get("tags", []) else body).extend(shown)
     headings = tuple(_anchor(body))
     charts = (about for each in notebook.cells for about in _charts(each))
@@ -107,9 +108,15 @@ def read_report(notebook: NotebookNode, name: str) -> Report:
     )
 
 
-def write_report(notebook: NotebookNode, report: Report, context: Mapping[str, object]) -> str:
+def read_templates() -> None:
+    """Read the templates, which takes longer than to fill them."""
+    for template in (REPORT, INDEX):
+        _exporter(template).template  # noqa: B018 (it is read when it is asked for)
+
+
+def write_report(report: Report, context: Mapping[str, object]) -> str:
     """Write the page of one report."""
-    return _fill("report.html.j2", notebook, report=report, **context)
+    return _fill(REPORT, report=report, **context)
 
 
 def write_index(entries: Mapping[str, Mapping], context: Mapping[str, object]) -> str:
@@ -119,16 +126,17 @@ def write_index(entries: Mapping[str, Mapping], context: Mapping[str, object]) -
         "notices": index.notices(entries, context),
         "behind": index.behind(context.get("tables") or {}, str(context.get("as_of") or "")),
     }
-    return _fill("index.html.j2", new_notebook(), entries=entries, **context, **told)
+    return _fill(INDEX, entries=entries, **context, **told)
 
 
-def _fill(template: str, notebook: NotebookNode, **resources: object) -> str:
-    return _exporter(template).from_notebook_node(notebook, resources=resources)[0]
+def _fill(template: str, **resources: object) -> str:
+    # What a report shows of its notebook has been read already.
+    return _exporter(template).from_notebook_node(new_notebook(), resources=resources)[0]
 
 
 @cache
 def _exporter(template: str) -> TemplateExporter:
-    """Make an exporter once, for reading a template takes longer than filling it."""
+    """Make an exporter once."""
     exporter = TemplateExporter(template_paths=[str(TEMPLATE)], template_file=template)
     exporter.environment.autoescape = True
     exporter.environment.filters |= {
@@ -229,11 +237,9 @@ def _align_numbers(table: Tag) -> None:
                 cell["class"] = "number"
 
 
-def _last_heading(body: list[Tag]) -> str:
-    for part in reversed(body):
-        if headings := part.find_all(["h2", "h3"]):
-            return headings[-1].get_text().strip()
-    return ""
+def _last_heading(part: Tag) -> str:
+    headings = part.find_all(["h2", "h3"])
+    return headings[-1].get_text().strip() if headings else ""
 
 
 def _anchor(body: list[Tag]) -> Iterator[Heading]:

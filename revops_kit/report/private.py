@@ -75,7 +75,14 @@ def without_paths(content: Any, workdir: Path) -> Any:
     {'text': ['File ./deals.csv']}
     """
     roots = _roots(workdir)
-    return _changed(content, lambda text: _paths(workdir).sub(lambda found: roots[found[0]], text))
+
+    def shorten(text: str) -> str:
+        # Most texts have none, pictures among them, and to find that out is quicker so.
+        if not any(root in text for root in roots):
+            return text
+        return _paths(workdir).sub(lambda found: roots[found[0]], text)
+
+    return _changed(content, shorten)
 
 
 def _changed(content: Any, change: Callable[[str], str]) -> Any:

@@ -93,7 +93,8 @@ def run(
     workdir
         The workspace's folder, where the kernels work.
     jobs
-        How many notebooks run at a time; one for each core unless told.
+        How many notebooks run at a time; unless told, one more than there are cores, for one of
+        them always waits: for its kernel to start, or its page to be written.
     title
         What stands over the index, such as "September 2026".
     context
@@ -139,7 +140,7 @@ def run(
     with (
         staging(into) as stage,
         warm.warm(notebooks, workdir),
-        ThreadPoolExecutor(jobs or _cores()) as pool,
+        ThreadPoolExecutor(jobs or _cores() + 1) as pool,
     ):
         _load()
         entries = earlier_entries(into)
@@ -152,6 +153,7 @@ def run(
 
         futures = {pool.submit(make, notebook): notebook for notebook in notebooks}
         try:
+            _get_ready_to_write()
             for future in as_completed(futures):
                 notebook = futures[future]
                 made = _examined(notebook.stem, future.result(), stage, workdir, secrets)
@@ -191,14 +193,21 @@ def _values(
 
 
 def _load() -> None:
-    """Import what takes seconds, and `revops kpi` should not have to wait for."""
+    """Import what kernels are started with, and `revops kpi` should not have to wait for."""
     # jsonschema would build a grammar of international addresses, for two seconds more.
     grammar = "rfc3987_syntax"
     sys.modules.setdefault(grammar, None)  # type: ignore[arg-type]
-    from revops_kit.report import kernels, pages  # noqa: F401
+    from revops_kit.report import kernels  # noqa: F401
 
     if sys.modules[grammar] is None:
         del sys.modules[grammar]
+
+
+def _get_ready_to_write() -> None:
+    """Import what writes pages, while the first kernels work."""
+    from revops_kit.report import pages
+
+    pages.read_templates()
 
 
 def _make(
@@ -213,7 +222,7 @@ def _make(
     """Run one notebook and write its page into the staging folder."""
     import nbformat
 
-    from revops_kit.report import kernels, pages
+    from revops_kit.report import kernels
 
     started = time.perf_counter()
     headline = error = None
@@ -224,8 +233,11 @@ def _make(
         for path in ("input_path", "output_path"):
             del executed.metadata.papermill[path]
         nbformat.write(executed, output)
+        # Not sooner, for a kernel would wait for it to start.
+        from revops_kit.report import pages
+
         report = pages.read_report(executed, title)
-        page = pages.write_report(executed, report, context)
+        page = pages.write_report(report, context)
         (stage / f"{notebook.stem}.html").write_text(page, encoding="utf-8")
         title, headline, trend = report.title, report.headline_text, report.trend
     except RevopsError as failure:

@@ -209,7 +209,7 @@ def paper(folder, *names):
     for name in names:
         notebook = new_notebook(cells=[new_markdown_cell(f"# {name}\n\nText")])
         context = {"version": "1.0", "as_of": None}
-        page = write_report(notebook, read_report(notebook, name), context)
+        page = write_report(read_report(notebook, name), context)
         (folder / f"{name}.html").write_text(page)
     return [folder / f"{name}.html" for name in names]
 

@@ -56,11 +56,16 @@ def comes(what, seconds=60):
 def test_kernel_is_forked_from_the_parent_and_has_what_it_imported(write, make, warm_parent):
     notebook = write(
         "who",
-        ("", "import os, sys; loaded = 'seaborn' in sys.modules"),
+        ("", "import os, sys; loaded = 'great_tables' in sys.modules"),
         ("headline", "print(os.getppid(), loaded)"),
     )
     [outcome] = make(notebook)
     assert outcome.headline == f"{warm_parent.process.pid} True"
+
+
+def test_parent_goes_on_importing_what_only_some_kernels_need(write, make, warm_parent):
+    notebook = write("late", ("headline", "import sys; print('seaborn' in sys.modules)"))
+    comes(lambda: make(notebook)[0].headline == "True")
 
 
 def test_warm_and_ordinary_kernels_show_the_same_cell_by_cell(make, tmp_path, monkeypatch):

@@ -83,9 +83,8 @@ def executed(*cells, headline=None):
 
 
 def page_of(notebook, **context):
-    return write_report(
-        notebook, read_report(notebook, "win_rate"), {"version": "1.0", "as_of": None, **context}
-    )
+    report = read_report(notebook, "win_rate")
+    return write_report(report, {"version": "1.0", "as_of": None, **context})
 
 
 def assert_harmless(page):
