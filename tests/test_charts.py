@@ -531,6 +531,29 @@ def test_picture_is_drawn_once_and_on_white():
     assert picture.getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_chart_drawn_again_gives_the_same_bytes():
+    for chart in (
+        charts.trend(split({s: [0.1, 0.2] for s in "abcdefg"})),
+        charts.breakdown(split({"Events": [0.1], "Paid": [0.3]})),
+        charts.cohorts(pd.DataFrame(np.linspace(1, 0.2, 60).reshape(2, 30)), SHARE),
+    ):
+        assert chart.png() == chart.png()
+
+
+def test_what_is_added_to_a_drawn_chart_finds_room_beside_the_rest():
+    chart = charts.trend(Result(rows([0.1, 0.2])))
+    chart.png()
+    (axes,) = chart.figure.axes
+    axes.set_ylabel("share of leads")
+    axes.twinx().set_ylabel("leads")
+    chart.figure.add_axes((0.4, 0.4, 0.1, 0.1))
+    chart.png()
+    label, other = (each.yaxis.label.get_window_extent() for each in chart.figure.axes[:2])
+    ticks = [tick.get_window_extent() for tick in axes.get_yticklabels()]
+    assert 0 <= label.x0 < label.x1 <= min(tick.x0 for tick in ticks)
+    assert axes.bbox.x1 < other.x0 < other.x1 <= chart.figure.bbox.x1
+
+
 def test_words_around_the_picture_are_where_the_report_cuts_them_off():
     chart = charts.trend(Result(rows([0.1, 0.2], last_is_partial=True)))
     words, height = chart.figure.words, chart.figure.get_figheight() * 100

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
     from revops_kit.charts.page import Sheet
 
 STYLE = Path(__file__).with_name("revops.mplstyle")
-_cycle = matplotlib.rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
-BLUE, VERMILION, GREEN, PURPLE, GREY = _cycle.by_key()["color"]
+# With Matplotlib's own defaults for all that it does not say.
+_look = dict(matplotlib.rc_params_from_file(STYLE))
+BLUE, VERMILION, GREEN, PURPLE, GREY = _look["axes.prop_cycle"].by_key()["color"]
 SKY = "#56B4E9"  # light enough for words upon it
 INK = "#222222"
 # Colour never stands alone: each line has its own marker too.
@@ -41,6 +41,8 @@ FAMILY = [
     *[name for name in ("Segoe UI", "Arial", "Liberation Sans") if name in _installed],
     "DejaVu Sans",
 ]
+_look["font.family"] = FAMILY
+del _look["backend"]  # is no look, and reading it chooses one
 PIXELS = 100  # to the inch, as a report shows it
 ROWS = 120  # rows of numbers that a report carries beside a picture
 TEXT = 240  # letters of a text among them
@@ -51,8 +53,12 @@ LOCK = threading.RLock()
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in the kit's style whatever the notebook has set, and put its settings back."""
-    with LOCK, matplotlib.style.context([STYLE, {"font.family": FAMILY}], after_reset=True):
-        yield
+    with LOCK:
+        current = matplotlib.rcParams
+        # Each that is set is checked again, which takes longer than to look whether it must be.
+        other = {name: value for name, value in _look.items() if current[name] != value}
+        with matplotlib.rc_context(other):
+            yield
 
 
 @dataclass(frozen=True)

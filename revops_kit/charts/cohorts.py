@@ -6,6 +6,8 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from revops_kit.charts import page
 from revops_kit.charts.chart import BLUE, INK, SKY, Chart, style
@@ -79,7 +81,8 @@ def cohorts(
         fmt="",
         annot_kws={"size": 9.5, "color": INK},
         cbar=not is_written,
-        cbar_kws={"orientation": "horizontal", "shrink": 0.4, "aspect": 25, "anchor": (0, 0)},
+        cbar_ax=None if is_written else _below(axes),
+        cbar_kws={"orientation": "horizontal"},
         linewidths=1 if is_written else 0.4,
         xticklabels=False,
         yticklabels=False,
@@ -113,6 +116,13 @@ def cohorts(
         f"{' to '.join(ends)}."
     )
     return Chart(figure, alt, data)
+
+
+def _below(axes: Axes) -> Axes:
+    """Make room for a key below the axes, as wide as two fifths of them."""
+    inches = axes.figure.dpi_scale_trans + ScaledTranslation(0, 0, axes.transAxes)
+    place = blended_transform_factory(axes.transAxes, inches)
+    return axes.inset_axes((0, -0.25, 0.4, 0.1), transform=place)
 
 
 def _short(unit: Unit, write: Callable[[float], str], value: float) -> str:

@@ -56,13 +56,13 @@ def holdout(check: "Holdout") -> Chart:
     left, right = figure.subplots(1, 2)
     every = max(1, len(over_time) // 12)
     _draw(left, over_time, over_time["at"].to_numpy(), COUNT, every)
-    left.set_title(measure)
+    left.set_title(measure, y=1.0)
     left.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 3, 6, 10], integer=True))
     left.set_xlabel(f"{check.unit}s after the cut", loc="right")
     places = np.arange(len(by_history))
     right.vlines(places, by_history["low"], by_history["high"], color=BLUE, alpha=0.35, linewidth=5)
     _draw(right, by_history, places, check.each, 1)
-    right.set_title("On average, by history")
+    right.set_title("On average, by history", y=1.0)
     right.set_xticks(
         places, labels=[page.name(each.replace(" to ", "–"), 50) for each in by_history["at"]]
     )

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from revops_kit.charts.chart import FAMILY, GREY, INK, PIXELS, Chart, Words
+from revops_kit.charts.layout import Layout
 from revops_kit.errors import RequestError
 from revops_kit.units import COUNT, MINUS, MONEY, MONEY_PER_DAY, Unit, decimal_mark, number, plural
 from revops_kit.wording import LABEL, in_words
@@ -153,8 +154,8 @@ def largest(frame: pd.DataFrame, by: str, limit: int) -> tuple[pd.DataFrame, str
     if not by:
         return frame, ""
     sizes = frame.groupby(by, dropna=False)["n"].sum().sort_values(ascending=False, kind="stable")
-    rank = {segment: place for place, segment in enumerate(sizes.index[:limit])}
-    kept = frame[frame[by].isin(rank)].sort_values(by, key=lambda s: s.map(rank), kind="stable")
+    rank = sizes.index[:limit].get_indexer(frame[by])
+    kept = frame.iloc[np.argsort(rank, kind="stable")[(rank < 0).sum() :]]
     rest = sizes.iloc[limit:]
     hidden = f"{plural(len(rest), 'smaller segment')} (n {number(rest.sum())}) not shown."
     return kept, hidden if len(rest) else ""
@@ -252,9 +253,7 @@ class Sheet(Figure):
             round(above * PIXELS),
             round(below * PIXELS),
         )
-        FigureCanvasAgg(self)
-        box = (0.01, below / height, 0.98, body / height)
-        self.set_layout_engine("constrained", rect=box)
+        self.set_layout_engine(Layout(below / height, (below + body) / height))
         write = partial(self.text, 0.015, color=GREY, linespacing=1.3)
         top = 1 - 0.1 / height
         write(top, name(title, ACROSS, 12.5), va="top", size=12.5, weight="bold", color=INK)
@@ -307,18 +306,17 @@ def columns(axes: Axes, *written: tuple[str, Sequence[str], str]) -> None:
     right = 6.0
     for heading, texts, weight in written:
         right += 14 + max(width(text, SIZE) for text in [heading, *texts])
+        offset = ScaledTranslation(right / 72, 0, axes.figure.dpi_scale_trans)
         for place, text in [(-0.95, heading), *enumerate(texts)]:
-            axes.annotate(
+            axes.text(
+                1,
+                place,
                 text,
-                (1, place),
-                xycoords=axes.get_yaxis_transform(),
-                xytext=(right, 0),
-                textcoords="offset points",
+                transform=axes.get_yaxis_transform() + offset,
                 ha="right",
                 va="center_baseline",
                 weight="normal" if place < 0 else weight,
-                color=GREY if place < 0 else None,
-                annotation_clip=False,
+                color=GREY if place < 0 else INK,
             )
 
 

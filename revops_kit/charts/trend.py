@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -125,7 +125,7 @@ def _draw_panels(
         _draw_line(panel, line, BLUE, "")
         if target is not None:
             panel.axhline(target, color=GREY, linewidth=1.2, linestyle=":")
-        panel.set_title(page.name(segment, 130), weight="bold", pad=17)
+        panel.set_title(page.name(segment, 130), weight="bold", pad=17, y=1.0)
         panel.annotate(
             _last_value(line, write) or "no value",
             (0, 1),
@@ -149,28 +149,34 @@ def _draw_line(
     axes: Axes, line: pd.DataFrame, colour: str, marker: str, shade: float = 0.13
 ) -> None:
     """Draw one line: band, whole periods, partial ones, and points that have no neighbour."""
-    value, unfinished = line["value"], line["is_partial"].eq(True)
-    opening = unfinished | unfinished.shift(-1, fill_value=False)
-    if line["low"].notna().any():
-        axes.fill_between(
-            line.index, line["low"], line["high"], color=colour, alpha=shade, linewidth=0
+    places = line.index.to_numpy()
+    value, low, high = (line[column].to_numpy() for column in ("value", "low", "high"))
+    unfinished = line["is_partial"].eq(True).to_numpy()
+    opening = unfinished | np.append(unfinished[1:], False)
+    absent = np.pad(np.isnan(value), 1, constant_values=True)
+    lonely = ~absent[1:-1] & absent[:-2] & absent[2:]
+    if not np.isnan(low).all():
+        axes.fill_between(places, low, high, color=colour, alpha=shade, linewidth=0)
+
+    def draw(which: np.ndarray, **look: Any) -> None:
+        # A mark on the axis is still drawn whole.
+        axes.plot(places, np.where(which, value, np.nan), color=colour, clip_on=False, **look)
+
+    draw(~unfinished, marker=marker, label="value")
+    if lonely.any():
+        draw(lonely & ~unfinished, marker="o", linestyle="none", label="lonely")
+        axes.vlines(places[lonely], low[lonely], high[lonely], color=colour)
+    if unfinished.any():
+        draw(opening, linestyle=(0, (1.6, 1.3)), label="opening")
+        draw(
+            unfinished,
+            marker=marker or "o",
+            markersize=7,
+            markerfacecolor="white",
+            markeredgewidth=1.6,
+            linestyle="none",
+            label="partial",
         )
-    # A mark on the axis is still drawn whole.
-    draw = partial(axes.plot, color=colour, clip_on=False)
-    draw(value.mask(unfinished), marker=marker, label="value")
-    draw(value.where(opening), linestyle=(0, (1.6, 1.3)), label="opening")
-    lonely = value.notna() & value.shift().isna() & value.shift(-1).isna()
-    draw(value.where(lonely & ~unfinished), marker="o", linestyle="none", label="lonely")
-    axes.vlines(line.index[lonely], line["low"][lonely], line["high"][lonely], color=colour)
-    draw(
-        value.where(unfinished),
-        marker=marker or "o",
-        markersize=7,
-        markerfacecolor="white",
-        markeredgewidth=1.6,
-        linestyle="none",
-        label="partial",
-    )
 
 
 def _last_value(line: pd.DataFrame, write: Callable[[float], str]) -> str:
