@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from revops_kit.wording import Words
 
 if TYPE_CHECKING:
     from revops_kit.charts import Chart
-    from revops_kit.kpi import Kpi
+    from revops_kit.kpi import Kpi, LeftOut
 
 FRAME = ("period", "start", *COLUMNS, "is_partial", "missing_because", "note")
 FORMULA = re.compile("[=+@\t\n＝＋－＠-]")  # how one begins, in Japanese too
@@ -286,9 +286,12 @@ class Result:
         if self.unavailable:
             return [self.unavailable]
         notes = [*self.kpi.notes(self.tables)]
-        for each in self.kpi.left_out(self.tables, self.periods):
-            if count := int(each.count.to_pyarrow().as_py() or 0):
-                notes.append(f"{plural(count, each.noun)} {each.why}.")
+        left_out = self.kpi.left_out(replace(self.tables, by="", carried=False), self.periods)
+        notes += [
+            f"{plural(count, each.noun)} {each.why}."
+            for each, count in zip(left_out, _counted(left_out), strict=True)
+            if count
+        ]
         for name in self._used():
             source = self.tables.sources.get(name)
             if not isinstance(source, Source):
@@ -314,14 +317,8 @@ class Result:
             for table, column in either
             if isinstance(self.tables.sources.get(table), Source) and self.tables.has(table, column)
         ]
-        return [
-            *self.kpi.needs,
-            *(
-                name
-                for name in there[: None if self.kpi.needs else 1]
-                if name not in self.kpi.needs
-            ),
-        ]
+        used = there if self.kpi.needs else there[:1]
+        return [*self.kpi.needs, *(name for name in used if name not in self.kpi.needs)]
 
     def headline(self) -> Words:
         """Tell the last period in one sentence, with its interval and change."""
@@ -439,49 +436,54 @@ def complete(
 
     `missing` is why nothing can be counted, `gap` what there may be nothing of.
     """
-    folded = folded.assign(period=pd.to_datetime(folded.period).dt.date)
-    groups = sorted(set(folded[by]), key=lambda each: (each == BLANK, each)) if by else [""]
-    grid = pd.DataFrame(
-        [(period.start, group) for period in periods for group in groups],
-        columns=["period", by or "_"],
-    )
-    frame = grid.merge(folded, on=["period", *([by] if by else [])], how="left")
-    each = {period.start: period for period in periods}
-    for name in [*COLUMNS, "missing_because", "note"]:
-        if name not in frame:
-            frame[name] = np.nan if name in COLUMNS else None
-    begun = np.array([periods.has_begun(each[start]) for start in frame.period], dtype=bool)
-    begun |= kpi.looks_ahead
+    starts = pd.to_datetime(folded.period).dt.date
+    segments = folded[SEGMENT] if by else [""] * len(folded)
+    groups = sorted(set(segments), key=lambda each: (each == BLANK, each)) if by else [""]
+    grid = [(period, group) for period in periods for group in groups]
+    row_of = {key: row for row, key in enumerate(zip(starts, segments, strict=True))}
+    # A gap takes the row after the last, which is empty.
+    rows = [row_of.get((period.start, group), len(folded)) for period, group in grid]
+
+    def column(name: str, empty: float | None) -> np.ndarray:
+        known = folded[name] if name in folded else [empty] * len(folded)
+        return np.append(known, empty)[rows]
+
+    numbers = {name: column(name, np.nan).astype(float) for name in COLUMNS}
     if kpi.summary.is_sum and not missing:
-        nothing = begun & frame.value.isna().to_numpy()
-        frame.loc[nothing, ["value", "numerator"]] = 0.0
+        begun = [kpi.looks_ahead or periods.has_begun(period) for period, _ in grid]
+        nothing = np.isnan(numbers["value"]) & np.array(begun, dtype=bool)
+        numbers["value"][nothing] = numbers["numerator"][nothing] = 0.0
+    said = column("missing_because", None)
     reasons = [
         None
         if not np.isnan(value)
-        else missing
-        or gap
-        or (said if isinstance(said, str) else _reason(kpi, each[start], periods))
-        for value, start, said in zip(
-            frame.value.astype(float), frame.period, frame.missing_because, strict=True
-        )
+        else missing or gap or (why if isinstance(why, str) else _reason(kpi, period, periods))
+        for value, why, (period, _) in zip(numbers["value"], said, grid, strict=True)
     ]
+    notes = [each if isinstance(each, str) else None for each in column("note", None)]
     return pd.DataFrame(
         {
-            "period": [each[start].label for start in frame.period],
+            "period": [period.label for period, _ in grid],
             "start": pd.to_datetime(
-                [None if each[start].kind == "all" else start for start in frame.period]
+                [None if period.kind == "all" else period.start for period, _ in grid]
             ),
-            **({by: frame[by]} if by else {}),
-            **{name: frame[name].astype(float) for name in ("value", "low", "high")},
-            "n": frame.n.astype(float).fillna(0).astype("int64"),
-            **{name: frame[name].astype(float) for name in ("numerator", "denominator")},
-            "is_partial": [periods.is_partial(each[start]) for start in frame.period],
+            **({by: pd.Series([group for _, group in grid], dtype="str")} if by else {}),
+            **numbers,
+            "n": np.nan_to_num(numbers["n"]).astype("int64"),
+            "is_partial": [periods.is_partial(period) for period, _ in grid],
             "missing_because": pd.Series(reasons, dtype=object),
-            "note": pd.Series(
-                [said if isinstance(said, str) else None for said in frame.note], dtype=object
-            ),
+            "note": pd.Series(notes, dtype=object),
         }
     )
+
+
+def _counted(found: list["LeftOut"]) -> list[int]:
+    """Count all that is left out, in one query."""
+    if not found:
+        return []
+    counts = [each.count.name(f"count_{at}").as_table() for at, each in enumerate(found)]
+    counted = reduce(ir.Table.cross_join, counts).to_pyarrow().to_pylist()[0]
+    return [int(count or 0) for count in counted.values()]
 
 
 def _reason(kpi: "Kpi", period: Period, periods: Periods) -> str:

@@ -3,6 +3,7 @@
 Everything here returns HTML that a report keeps: no script, no style sheet of its own.
 """
 
+import csv
 import datetime as dt
 import warnings
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from html import escape
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -246,38 +248,41 @@ def plain(
     said = str(note(frame))
     if frame.empty:
         return _sentence(said or "There is nothing to show")
-    wordless = [name for name in REMARKS & set(frame.columns) if frame[name].isna().all()]
-    frame = frame.drop(columns=wordless)
     numeric = {name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])}
-    # Segments may be called so too, whose figures are texts by now.
-    has_ends = {"low", "high"} <= numeric
-    shown = frame.copy()
     units = units or {}
-    for name in shown.columns:
+    shown = {}
+    for name, column in frame.items():
+        if name in REMARKS and column.isna().all():
+            continue
         if name in units:
-            shown[name] = [units[name].write(value, currency) for value in frame[name]]
+            shown[name] = [units[name].write(value, currency) for value in column]
         elif name in REMARKS:
-            shown[name] = [in_words(_word(value, absent="")) for value in frame[name]]
+            shown[name] = [in_words(_word(value, absent="")) for value in column]
         else:
-            written = [_word(value) for value in frame[name]]
+            written = [_word(value) for value in column]
             # An account may be called as a month is, but not all of them.
             are_periods = all(map(LABEL.fullmatch, written))
             shown[name] = [in_words(each) for each in written] if are_periods else written
-    if has_ends:
-        shown["low"] = [_interval(*ends) for ends in zip(shown.low, shown.high, strict=True)]
-        shown = shown.drop(columns="high").rename(columns={"low": INTERVAL})
+    # Segments may be called so too, whose figures are texts by now.
+    if {"low", "high"} <= numeric:
+        ends = zip(shown["low"], shown.pop("high"), strict=True)
+        shown["low"] = [_interval(low, high) for low, high in ends]
+        shown = {INTERVAL if name == "low" else name: cells for name, cells in shown.items()}
     to_the_right = {*units, *right, *numeric, INTERVAL}
     # great_tables goes from cell to cell, which in Arrow takes a third of the time, though it warns
     # that this is new. A column may be called what Arrow cannot, so columns go by their place.
-    first, *others = places = [f"c{place}" for place in range(shown.shape[1])]
-    cells = {place: pa.array(shown.iloc[:, at], pa.string()) for at, place in enumerate(places)}
+    first, *_ = places = [f"c{place}" for place in range(len(shown))]
+    cells = {
+        place: pa.array(each, pa.string())
+        for place, each in zip(places, shown.values(), strict=True)
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         made = GT(pa.table(cells), rowname_col=first, id=_id(shown))
-    labels = dict(zip(places, map(_label, shown.columns), strict=True))
+    labels = dict(zip(places, map(_label, shown), strict=True))
     made = made.tab_stubhead(label=labels.pop(first)).cols_label(labels).cols_align("left")
-    named = zip(others, shown.columns[1:], strict=True)
-    if aligned := [place for place, name in named if name in to_the_right]:
+    named = zip(places, shown, strict=True)
+    if aligned := [place for place, name in named if name in to_the_right and place != first]:
         made = made.cols_align("right", columns=aligned)
     made = made.tab_source_note(said) if said else made
     return Html(made._repr_html_())
@@ -367,10 +372,11 @@ def _interval(low: str, high: str) -> str:
     return f"up to {high}" if low == MISSING else span(low, high)
 
 
-def _id(shown: pd.DataFrame) -> str:
+def _id(shown: Mapping[str, list[str]]) -> str:
     """Name a table by what is in it; great_tables would take a name by chance."""
-    content = shown.to_csv(index=False).encode()
-    return f"table-{sha256(content).hexdigest()[:10]}"
+    content = StringIO()
+    csv.writer(content, lineterminator="\n").writerows([shown, *zip(*shown.values(), strict=True)])
+    return f"table-{sha256(content.getvalue().encode()).hexdigest()[:10]}"
 
 
 def _label(name: str) -> str:

@@ -49,6 +49,11 @@ def _sums(rows: ir.Table, keys: list[str]) -> ir.Table:
     )
 
 
+def _divided(fetched: pd.DataFrame) -> np.ndarray:
+    top, bottom = fetched.numerator.to_numpy(), fetched.denominator.to_numpy()
+    return top / np.where(bottom == 0, np.nan, bottom)
+
+
 def _total(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
     return fetched.assign(value=fetched.numerator, low=np.nan, high=np.nan, denominator=np.nan)
 
@@ -59,7 +64,7 @@ def _proportion(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> p
     is_share = top <= trials
     low, high = intervals.wilson(np.where(is_share, top, 0.0), trials)
     return fetched.assign(
-        value=fetched.numerator / fetched.denominator.replace(0, np.nan),
+        value=_divided(fetched),
         low=np.where(is_share, low, np.nan),
         high=np.where(is_share, high, np.nan),
         n=trials,
@@ -83,38 +88,27 @@ def _ratio(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Dat
         fetched[name].to_numpy() for name in ("n", "numerator", "denominator", "xx", "yy", "xy")
     )
     low, high = intervals.delta_ratio(*parts)
-    value = fetched.numerator / fetched.denominator.replace(0, np.nan)
     # Parts are amounts of 0 and more, and so is what they come to.
-    return fetched.assign(value=value, low=np.maximum(low, 0.0), high=high)
+    return fetched.assign(value=_divided(fetched), low=np.maximum(low, 0.0), high=high)
 
 
 def _cost_per(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
-    count = fetched.denominator.to_numpy()
+    spent, count = fetched.numerator.to_numpy(), fetched.denominator.to_numpy()
     fewest, most = intervals.poisson(count)
-    value = fetched.numerator / fetched.denominator.replace(0, np.nan)
-    fewest = np.where(fewest > 0, fewest, np.nan)
-    if keys == ["period"]:
-        # A channel can be unpaid; a company that spent nothing has not booked its spend yet.
-        value = value.where(fetched.numerator != 0)
-    spent = [
-        "undefined: money was spent and nothing won by it"
-        if top and not bottom
-        else "no spend is booked"
-        if not top and keys == ["period"]
-        else None
-        for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
-    ]
-    unpaid = [
-        "unpaid" if bottom and not top and keys != ["period"] else None
-        for top, bottom in zip(fetched.numerator, fetched.denominator, strict=True)
-    ]
+    # A channel can be unpaid; a company that spent nothing has not booked its spend yet.
+    is_company = keys == ["period"]
+    is_unbooked = (spent == 0) & is_company
+    value = np.where(is_unbooked, np.nan, _divided(fetched))
+    is_known = ~np.isnan(value)
+    for_nothing = (spent != 0) & (count == 0)
+    reasons = ["undefined: money was spent and nothing won by it", "no spend is booked"]
     return fetched.assign(
         value=value,
         n=count,
-        low=(fetched.numerator / np.where(most > 0, most, np.nan)).where(value.notna()),
-        high=(fetched.numerator / fewest).where(value.notna()),
-        missing_because=spent,
-        note=unpaid,
+        low=np.where(is_known, spent / np.where(most > 0, most, np.nan), np.nan),
+        high=np.where(is_known, spent / np.where(fewest > 0, fewest, np.nan), np.nan),
+        missing_because=np.select([for_nothing, is_unbooked], reasons, None),
+        note=np.where((count != 0) & (spent == 0) & (not is_company), "unpaid", None),
     )
 
 
@@ -125,13 +119,15 @@ def _counts(rows: ir.Table, keys: list[str]) -> ir.Table:
 def _median(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
     # A duration below zero is impossible, and one without a start unknown: both are told in notes.
     possible = fetched[fetched.days >= 0]
-    folded = []
-    for key, group in possible.groupby(keys, sort=False):
-        value, low, high, n = intervals.median_from_counts(
-            group.days.to_numpy(dtype=float), group["count"].to_numpy()
-        )
-        folded.append((*key, value, low, high, n, np.nan, np.nan))
-    return pd.DataFrame(folded, columns=[*keys, *COLUMNS])
+    days, counts = possible.days.to_numpy(dtype=float), possible["count"].to_numpy()
+    group = possible.groupby(keys, sort=False).ngroup().to_numpy()
+    found = possible[keys].drop_duplicates(ignore_index=True)
+    medians = [
+        intervals.median_from_counts(days[group == at], counts[group == at])
+        for at in range(len(found))
+    ]
+    folded = pd.DataFrame(medians, columns=["value", "low", "high", "n"])
+    return pd.concat([found, folded], axis=1).assign(numerator=np.nan, denominator=np.nan)
 
 
 total = Summary(_sums, _total, parts=("numerator",), is_sum=True, within=())
