@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from revops_kit import deals, kpis, recurring
+from revops_kit import deals, kpis, lifetimes, recurring
 from revops_kit.drivers import within
 from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Result, Workspace, with_policies
-from revops_kit.kpis.clv import fold, retention_model, watched
 from revops_kit.noted import empty, lacking, noted
 from revops_kit.periods import ONE_DAY, Periods, containing, last
 from revops_kit.stats.intervals import Z
@@ -164,11 +163,10 @@ def unit_economics(ws: Workspace, period: str) -> pd.DataFrame:
     margin = ws.tables.policies.gross_margin
     full = kpis.cac(ws, period, cac_spend="fully_loaded")
     paid = kpis.cac(ws, period, cac_spend="paid")
-    lifetime = kpis.clv(ws, period)
+    known = lifetimes.histories(ws, period)
     run = within(ws, period)
-    revenue = _new_revenue(ws, run)
+    revenue = _recurring_revenue(ws, run)
     spent = kpis.spend.over(ws, last(2, period), cac_spend="fully_loaded")
-    running = kpis.mrr.over(ws, last(2, period))
     asked = [
         ("CAC, fully loaded", MONEY, full.kpi.formula, lambda: _bounded(full)),
         ("CAC, paid", MONEY, "spend on media / new customers", lambda: _bounded(paid)),
@@ -185,7 +183,7 @@ def unit_economics(ws: Workspace, period: str) -> pd.DataFrame:
             lambda: payback_with_churn(
                 _cost(full),
                 _each(revenue) * margin,
-                _survival(lifetime),
+                _survival(known),
                 ws.tables.policies.horizon_months,
             ),
         ),
@@ -193,7 +191,7 @@ def unit_economics(ws: Workspace, period: str) -> pd.DataFrame:
             "Magic number",
             RATIO,
             "(MRR at end − MRR at start) × 12 / spend of the period before",
-            lambda: _magic_number(running, spent),
+            lambda: _magic_number(revenue, spent),
         ),
         (
             "New-CAC ratio",
@@ -201,7 +199,7 @@ def unit_economics(ws: Workspace, period: str) -> pd.DataFrame:
             "spend / (new MRR × 12)",
             lambda: _known(spent) / (12 * _positive(revenue, "new")),
         ),
-        ("CLV ÷ CAC", RATIO, "lifetime value / CAC", lambda: _value_over_cost(lifetime, full)),
+        ("CLV ÷ CAC", RATIO, "lifetime value / CAC", lambda: _value_over_cost(known.figure, full)),
     ]
     rows = []
     for figure, unit, formula, count in asked:
@@ -282,15 +280,15 @@ def _wins(ws: Workspace, run: Periods) -> pd.DataFrame:
     """Count new customers by period, months since first contact, and whether that is known."""
     leads = ws.tables.leads
     leads = leads.select(_lead="lead_id", _met=leads.created_at.cast("date"))
-    won = run.assign(deals.first_wins(ws.tables), on="closed_at")
+    won = run.assign(deals.first_wins(replace(ws.tables, carried=False)), on="closed_at")
+    won = won.select("period", "lead_id", closed=won.closed_at.cast("date"))
     won = won.left_join(leads, won.lead_id == leads._lead)
-    closed, met = won.closed_at.cast("date"), won._met
+    closed, met = won.closed, won._met
     months = (closed.year() - met.year()) * 12 + closed.month() - met.month()
     # Within one month, only days tell that a deal was won before the first contact.
     months = ((closed < met) & (months == 0)).ifelse(-1, months)
-    won = won.mutate(months=months, has_contact=met.notnull())
-    found = won.group_by(["period", "months", "has_contact"]).aggregate(customers=won.count())
-    found = found.to_pandas()
+    keyed = won.select("period", months=months, has_contact=met.notnull())
+    found = keyed.group_by(keyed.columns).aggregate(customers=keyed.count()).to_pandas()
     days = pd.to_datetime(found.period).dt.date
     return found.assign(period=days, months=found.months.astype(float))
 
@@ -318,13 +316,22 @@ def _spend_by_month(ws: Workspace, months: Periods) -> np.ndarray:
     return np.array([found.get(month.start, 0.0) for month in months], dtype=float)
 
 
-def _new_revenue(ws: Workspace, run: Periods) -> pd.Series | str:
-    """Sum the new MRR of a period, and count the customers that brought it; or say what lacks."""
+def _recurring_revenue(ws: Workspace, run: Periods) -> pd.Series | str:
+    """Sum the MRR of a period's start and end, and what is new; or say what lacks.
+
+    Of `new` MRR, `customers` is the number of those that brought it.
+    """
     if missing := kpis.mrr.unavailable(ws.tables):
         return missing
     # CAC is the cost of a customer, whatever the company counts churn by.
-    rows = recurring.movements(with_policies(ws.tables, {"grain": "customer"}), run)
-    counted = rows.aggregate(new=rows.new.sum(), customers=(rows.new > 0).cast("int32").sum())
+    tables = with_policies(replace(ws.tables, carried=False), {"grain": "customer"})
+    rows = recurring.movements(tables, run)
+    counted = rows.aggregate(
+        start=rows.start_mrr.sum(),
+        end=rows.end_mrr.sum(),
+        new=rows.new.sum(),
+        customers=(rows.new > 0).cast("int32").sum(),
+    )
     return counted.to_pandas().fillna(0).iloc[0].astype(float)
 
 
@@ -361,22 +368,23 @@ def _cost(result: Result) -> float:
     return cost
 
 
-def _survival(lifetime: Result) -> "ShiftedBetaGeometric":
+def _survival(known: lifetimes.Histories) -> "ShiftedBetaGeometric":
     """Fit the curve that `clv` is made with."""
-    if lifetime.unavailable or "months" not in lifetime.rows().columns:
+    if not known.is_contract:
         raise StatisticsError("not available: needs subscriptions.mrr")
-    return retention_model(watched(fold(lifetime.rows(), ["period"]).to_pandas()))
+    return known.model
 
 
-def _magic_number(running: Result, spent: Result) -> float:
-    if len(running.periods) < 2:
+def _magic_number(revenue: pd.Series | str, spent: Result) -> float:
+    if len(spent.periods) < 2:
         raise StatisticsError("`all` has no period before it")
-    gained = _known(running) - float(running.frame.value.iloc[0])
+    if isinstance(revenue, str):
+        raise StatisticsError(revenue)
     _known(spent)
     before = spent.frame.iloc[0]
     if not before.value > 0:
         raise StatisticsError(f"nothing was spent in {before.period}")
-    return gained * 12 / before.value
+    return (revenue.end - revenue.start) * 12 / before.value
 
 
 def _value_over_cost(lifetime: Result, cost: Result) -> tuple[float, float, float]:

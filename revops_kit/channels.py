@@ -6,6 +6,7 @@ happened without them.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import ibis
@@ -161,7 +162,7 @@ def _journeys(touched: pd.DataFrame) -> Iterator[tuple]:
 
 def _touches(tables: Tables, run: Periods) -> ir.Table:
     """Pick the touches of the leads created in the periods, and the leads without any."""
-    leads = kpis.conversion_rate.rows(tables, run)
+    leads = kpis.conversion_rate.rows(replace(tables, carried=False), run)
     leads = leads.select("lead_id", "created_at", "converted_at", converted="numerator")
     found = tables.opportunities
     found = found.filter(found.lead_id.notnull())
@@ -197,7 +198,7 @@ def _touches(tables: Tables, run: Periods) -> ir.Table:
 
 def _orphans(tables: Tables, run: Periods) -> ir.IntegerScalar:
     """Count the touches of the periods whose lead is not known."""
-    touches = run.assign(tables.touches, on="touched_at")
+    touches = run.assign(tables.touches.select("lead_id", "touched_at"), on="touched_at")
     leads = tables.leads.select(_key="lead_id")
     return touches.anti_join(leads, touches.lead_id == leads._key).count()
 

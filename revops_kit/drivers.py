@@ -4,6 +4,7 @@ Each function takes a workspace and a period, or a run of them, asks one query, 
 pandas frame.
 """
 
+import datetime as dt
 from dataclasses import replace
 
 import ibis
@@ -30,7 +31,8 @@ def lead_funnel(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
         `step` and `count`, for the steps that the workspace keeps.
     """
     tables = ws.tables
-    leads = within(ws, periods).assign(tables.leads, on="created_at")
+    leads = tables.leads.select("lead_id", "created_at", "qualified_at", "converted_at")
+    leads = within(ws, periods).assign(leads, on="created_at")
     is_customer = leads.converted_at.notnull()
     has_deal = is_customer
     if tables.has("opportunities", "lead_id"):
@@ -71,29 +73,39 @@ def retention(ws: Workspace, periods: str | Periods, ages: int = 12) -> pd.DataF
         quarter's youngest customer could not have reached that age yet.
     """
     if not ws.tables.has("subscriptions", "mrr"):
-        return pd.DataFrame(columns=pd.RangeIndex(0, ages + 1, name="months since joining"))
-    rows = contracts(ws.tables, within(ws, periods))
-    rows = rows.mutate(cohort=rows.customer_since.cast("date").truncate("Q").cast("date"))
-    grouped = (
-        rows.group_by(["cohort", "months", "left"])
-        .aggregate(count=rows.count(), youngest=rows.customer_since.max(), ends=rows.ends.max())
-        .to_pandas()
+        return triangle(pd.DataFrame(columns=["joined"]), None, ages)
+    run = within(ws, periods)
+    rows = contracts(replace(ws.tables, carried=False), run)
+    joined = rows.customer_since.cast("date").truncate("Q").cast("date")
+    counted = rows.group_by("months", "left", joined=joined).aggregate(
+        count=rows.count(), youngest=rows.customer_since.max()
     )
-    if grouped.empty:
-        return pd.DataFrame(columns=pd.RangeIndex(0, ages + 1, name="months since joining"))
+    return triangle(counted.to_pandas(), min(run.end, run.known_until), ages)
+
+
+def triangle(counted: pd.DataFrame, end: dt.date | None, ages: int) -> pd.DataFrame:
+    """Lay out what share of each quarter's new customers is still there, as `retention` does.
+
+    Parameters
+    ----------
+    counted
+        `joined` (any day of the quarter), `months` of tenure, `left`, `count`, and `youngest`: the
+        last day on which one of these joined.
+    end
+        The first day of which nothing is known.
+    """
+    days = pd.to_datetime(counted.joined).dt.date
+    labels = days.map({day: containing(day, "quarter").label for day in days.unique()})
     whole = {}
-    for start, cohort in sorted(grouped.groupby("cohort"), key=lambda each: each[0]):
-        size = cohort["count"].sum()
+    for label, cohort in counted.groupby(labels):
         youngest = pd.Timestamp(cohort.youngest.max())
-        ends = pd.Timestamp(cohort.ends.max())
-        reached = (ends.year - youngest.year) * 12 + ends.month - youngest.month
-        reached -= ends.day < youngest.day
-        gone = cohort[cohort.left]
-        label = containing(pd.Timestamp(start).date(), "quarter").label
-        whole[label] = [
-            1 - gone["count"][gone.months <= age].sum() / size if age <= reached else np.nan
-            for age in range(ages + 1)
-        ]
+        reached = (end.year - youngest.year) * 12 + end.month - youngest.month
+        reached -= end.day < youngest.day
+        months = np.minimum(cohort.months.to_numpy("int64"), ages + 1)
+        gone = np.bincount(months, cohort["count"] * cohort.left, ages + 2)[: ages + 1]
+        kept = 1 - gone.cumsum() / cohort["count"].sum()
+        kept[max(reached + 1, 0) :] = np.nan
+        whole[label] = kept
     columns = pd.RangeIndex(0, ages + 1, name="months since joining")
     return pd.DataFrame.from_dict(whole, orient="index", columns=columns)
 

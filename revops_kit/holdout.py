@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from revops_kit.errors import StatisticsError
-from revops_kit.kpi import Workspace
 from revops_kit.kpis.clv import buying, retention_model
-from revops_kit.lifetimes import end_of, histories, value_and_histories
+from revops_kit.lifetimes import Histories, end_of, fetched
 from revops_kit.periods import ONE_DAY, Periods
 from revops_kit.stats.intervals import Z
 from revops_kit.tables import Tables
@@ -68,21 +67,20 @@ class Holdout:
         return Words(self.said)
 
 
-def check(ws: Workspace, period: str) -> Holdout:
+def check(known: Histories) -> Holdout:
     """Fit the model to the history before a cut, and hold it against what came after.
 
     The cut lies a year before the end of the period, or half-way where the data are shorter.
     """
-    is_contract = ws.tables.has("subscriptions", "mrr")
     compared = ("customers still there", "month", SHARE)
-    if not is_contract:
+    if not known.is_contract:
         compared = ("repeat purchases", "week", RATIO)
-    figure, seen = value_and_histories(ws, period)
+    figure = known.figure
     missing = figure.missing_because
     if not missing:
-        compare = _contracts if is_contract else _purchases
+        compare = _contracts if known.is_contract else _purchases
         try:
-            return Holdout(*compared, *compare(ws.tables, figure.periods, seen), "")
+            return Holdout(*compared, *compare(figure.tables, figure.periods, known.frame), "")
         except StatisticsError as error:
             missing = f"before the cut, {str(error)[0].lower()}{str(error)[1:].rstrip('.')}"
     over_time = pd.DataFrame(columns=["after", "actual", "expected"])
@@ -106,7 +104,7 @@ def _contracts(
         raise StatisticsError("Less than four months of history are there.")
     # The month of tenure under way at the cut is known in part, and left to itself.
     cut = end - pd.DateOffset(months=months + 1)
-    before = histories(*_until(tables, cut))
+    before = fetched(*_until(tables, cut))
     model, there = retention_model(before), before[~before.left]
     both = there.merge(after, on="customer", suffixes=("", "_after"))
     tenure = both.months + 1
@@ -148,7 +146,7 @@ def _purchases(
     if not weeks:
         raise StatisticsError("Less than two weeks of history are there.")
     cut = end_of(run) - pd.Timedelta(weeks=weeks)
-    before = histories(*_until(tables, cut))
+    before = fetched(*_until(tables, cut))
     model = buying(before)
     steps = np.arange(weeks + 1)
 

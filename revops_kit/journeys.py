@@ -327,12 +327,10 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
         times = expected / naive if naive else np.nan
         found.append((period.label, total, is_open / total, naive, expected, times))
     frame = pd.DataFrame(found, columns=columns)
-    share = percent(mature)
-    said = (
-        f"Mature until {until}: the last whole cohort of which {share} or more are decided."
-        if until
-        else f"No whole cohort is mature: of none are {share} or more decided."
-    )
+    share = f"{percent(mature)} or more"
+    said = f"No whole cohort is mature: of none are {share} decided."
+    if until:
+        said = f"Mature until {until}: the last whole cohort of which {share} are decided."
     off = frame[frame.times > 1]
     if len(off):
         last = off.iloc[-1]
@@ -356,41 +354,44 @@ def _deals(
     """Count the deals whose clock started in the periods."""
     if missing := sales_cycle.unavailable(tables):
         return pd.DataFrame(columns=COUNTED), [], missing
-    found = deals.with_cycle(tables, tables.opportunities)
-    event = (found.outcome == "open").ifelse("", found.outcome)
-    rows = found.mutate(
-        _began=found.cycle_started_on, _ended=found.closed_at.cast("date"), _event=event
+    found = deals.with_cycle(tables, deals.known(tables, "lead_id"))
+    rows = found.select(
+        *([SEGMENT] if SEGMENT in found.columns else []),
+        began=found.cycle_started_on,
+        ended=found.closed_at.cast("date"),
+        event=(found.outcome == "open").ifelse("", found.outcome),
     )
     counts, notes, missing = _counted(rows, tables, periods, "deal", "started", by_cohort)
-    start = tables.policies.cycle_start
-    notes.append(f"Policy: cycle_start = {start}. Known up to {tables.as_of}.")
-    return counts, notes, missing
+    policy = f"Policy: cycle_start = {tables.policies.cycle_start}."
+    return counts, [*notes, f"{policy} Known up to {tables.as_of}."], missing
 
 
 def _leads(tables: Tables) -> ir.Table:
     """Say when each lead was created, and when it became a customer or was lost."""
     leads = tables.leads
+    split = [SEGMENT] if SEGMENT in leads.columns else []
+    leads = leads.select("lead_id", "created_at", "converted_at", *split)
     won_on, event = leads.converted_at.cast("date"), leads.converted_at.notnull()
     lost_on, is_lost = ibis.null("date"), ibis.literal(False)
     if tables.has("opportunities", "lead_id"):
-        found = replace(tables, by="").opportunities
-        found = found.filter(found.lead_id.notnull()).mutate(_day=found.closed_at.cast("date"))
+        found = deals.known(replace(tables, by=""), "lead_id").drop_null("lead_id")
+        day = found.closed_at.cast("date")
         ends = found.group_by(_lead="lead_id").aggregate(
             _won=(found.outcome == "won").cast("int32").max(),
             _open=(found.outcome == "open").cast("int32").max(),
-            _won_on=found._day.min(where=found.outcome == "won"),
-            _lost_on=found._day.max(where=found.outcome == "lost"),
+            _won_on=day.min(where=found.outcome == "won"),
+            _lost_on=day.max(where=found.outcome == "lost"),
         )
         leads = leads.left_join(ends, leads.lead_id == ends._lead)
-        said = leads.converted_at.cast("date")
-        is_sooner = said.isnull() | (leads._won_on < said)
-        won_on = is_sooner.ifelse(leads._won_on, said)
-        event = leads.converted_at.notnull() | (leads._won == 1)
+        is_sooner = won_on.isnull() | (leads._won_on < won_on)
+        won_on = is_sooner.ifelse(leads._won_on, won_on)
+        event = event | (leads._won == 1)
         lost_on, is_lost = leads._lost_on, (leads._won == 0) & (leads._open == 0)
-    return leads.mutate(
-        _began=leads.created_at.cast("date"),
-        _ended=event.ifelse(won_on, lost_on),
-        _event=ibis.cases((event, "converted"), (is_lost, "lost"), else_=""),
+    return leads.select(
+        *split,
+        began=leads.created_at.cast("date"),
+        ended=event.ifelse(won_on, lost_on),
+        event=ibis.cases((event, "converted"), (is_lost, "lost"), else_=""),
     )
 
 
@@ -428,24 +429,24 @@ def _counted(
 
 
 def _count(rows: ir.Table, tables: Tables, periods: Periods, by_cohort: bool) -> ir.Table:
-    """Fold rows with `_began`, `_ended` and `_event` into counts, lazily."""
+    """Fold rows with `began`, `ended` and `event` into counts, lazily."""
     last = tables.as_of
     if periods.kind != "all":
         # What has no start lies in no window; it is kept, to be told.
-        inside = (rows._began >= periods.start) & (rows._began < min(periods.end, last + ONE_DAY))
-        rows = rows.filter(rows._began.isnull() | inside)
-    age = ibis.literal(last).delta(rows._began, unit="day")
-    days = (rows._event == "").ifelse(age, rows._ended.delta(rows._began, unit="day"))
+        inside = (rows.began >= periods.start) & (rows.began < min(periods.end, last + ONE_DAY))
+        rows = rows.filter(rows.began.isnull() | inside)
+    age = ibis.literal(last).delta(rows.began, unit="day")
+    days = (rows.event == "").ifelse(age, rows.ended.delta(rows.began, unit="day"))
     oldest = sorted(HORIZONS, reverse=True)
     reached = ibis.cases(
         *((age >= day, len(HORIZONS) - place) for place, day in enumerate(oldest)), else_=0
     )
-    startless = rows._began.isnull().cast("int32")
-    keys = {"days": days, "event": rows._event, "reached": reached, "is_startless": startless}
+    startless = rows.began.isnull().cast("int32")
+    keys = {"days": days, "event": rows.event, "reached": reached, "is_startless": startless}
     # A key that is the same for all would still cost time.
     if by_cohort:
-        months = rows._began.truncate("M").cast("date")
-        keys["cohort"] = months if periods.kind == "all" else periods.start_of(rows._began)
+        months = rows.began.truncate("M").cast("date")
+        keys["cohort"] = months if periods.kind == "all" else periods.start_of(rows.began)
     if tables.by:
         keys["segment"] = rows[SEGMENT]
     # Chosen first, for a column to split by may go by one of these names.
@@ -455,9 +456,9 @@ def _count(rows: ir.Table, tables: Tables, periods: Periods, by_cohort: bool) ->
 
 def _competing(counts: pd.DataFrame, ends: list[str]) -> dict[str, Curve]:
     """Estimate the cumulative incidence of each end, also of one that never came."""
-    event = pd.Categorical(counts.event.where(counts.event != ""), categories=ends)
+    codes = sum(at * (counts.event == end).to_numpy() for at, end in enumerate(ends, start=1)) - 1
     days, weights = counts.days.to_numpy("int64"), counts["count"].to_numpy("int64")
-    return aalen_johansen(days, event, weights)
+    return aalen_johansen(days, pd.Categorical.from_codes(codes, ends), weights)
 
 
 def _unsettled(curves: dict[str, Curve]) -> float:

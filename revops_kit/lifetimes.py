@@ -6,7 +6,8 @@ purchases to be expected. Both kinds of data are answered alike, or with why the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import recurring
-from revops_kit.drivers import within
+from revops_kit.drivers import triangle, within
 from revops_kit.errors import StatisticsError
 from revops_kit.kpi import Workspace, with_policies
 from revops_kit.kpis.churn import churn
@@ -33,7 +34,6 @@ from revops_kit.kpis.clv import (
     value,
     watched,
 )
-from revops_kit.kpis.revenue_churn import revenue_churn
 from revops_kit.periods import ONE_DAY, Periods, containing, last
 from revops_kit.result import Result
 from revops_kit.stats.survival import Curve, kaplan_meier
@@ -44,15 +44,44 @@ from revops_kit.wording import Words
 if TYPE_CHECKING:
     from revops_kit.stats.lifetime import BgNbd, ShiftedBetaGeometric
 
+WORTH = ("value_to_date", "value_to_come", "at_stake")
 # How the columns of the frames are written.
 UNITS = {
-    **dict.fromkeys(["mrr", "value_to_date", "value_to_come", "at_stake"], MONEY),
-    **dict.fromkeys(["new_customer", "low", "high"], MONEY),
+    **dict.fromkeys(["mrr", *WORTH, "new_customer", "low", "high"], MONEY),
     **dict.fromkeys(["stays_a_year", "alive", "alive_by_pareto", "still_there"], SHARE),
     "next_year": RATIO,
 }
 PARTS = {"a tenth": 0.1, "a quarter": 0.25, "half": 0.5, "three quarters": 0.75, "nine tenths": 0.9}
 NO_CONTRACT = "payments do not tell when a customer has left"
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """The history of each customer, as far as it is known at the end of a period.
+
+    Attributes
+    ----------
+    ws
+        Whose customers they are.
+    figure
+        The lifetime value of a new customer, counted from these histories.
+    frame
+        A row per customer, as the models of CLV take them.
+    """
+
+    ws: Workspace
+    figure: Result
+    frame: pd.DataFrame
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether they are those of subscriptions, which tell when a customer has left."""
+        return self.ws.tables.has("subscriptions", "mrr")
+
+    @cached_property
+    def model(self) -> "ShiftedBetaGeometric":
+        """The model of retention, of those with subscriptions."""
+        return retention_model(self.frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,40 +198,54 @@ class Survival:
         return Words("\n".join(f"- {note}" for note in self.notes))
 
 
-def customers(ws: Workspace, period: str) -> Customers:
+def histories(ws: Workspace, period: str) -> Histories:
+    """Fetch the history of each customer up to the end of a period, and count CLV from them.
+
+    Examples
+    --------
+    >>> from revops_kit.samples import Company, tiny
+    >>> known = histories(Company(tiny()), "2026-09")
+    >>> known.frame[["customer", "months", "left"]].values.tolist()
+    [['A', 21, False], ['B', 19, True], ['C', 8, False]]
+    """
+    tables, run, seen = ws.tables, within(ws, period), None
+    missing = clv.unavailable(tables)
+    if not missing:
+        seen = fetched(tables, run)
+        if "mrr" in seen:
+            seen["mrr_squared"] = seen.mrr**2
+    figure = clv.tell(seen, missing, tables, run, "", ws.currency)
+    return Histories(ws, figure, pd.DataFrame() if seen is None else seen)
+
+
+def customers(known: Histories) -> Customers:
     """Value each customer at the end of a period: to date, to come, and at stake.
 
     Examples
     --------
     >>> from revops_kit.samples import Company, tiny
-    >>> customers(Company(tiny()), "2026-08").headline()
+    >>> customers(histories(Company(tiny()), "2026-08")).headline()
     'Customers one by one: nobody has left yet, so how long customers stay cannot be told.'
     """
-    columns = ["customer", "since", "value_to_date", "value_to_come", "at_stake"]
-    figure, seen = value_and_histories(ws, period)
-    if missing := figure.missing_because:
+    if missing := known.figure.missing_because:
         return Customers(
-            pd.DataFrame(columns=columns),
+            pd.DataFrame(columns=["customer", "since", *WORTH]),
             pd.DataFrame(columns=["joined", "customers", "value_to_date", "value_to_come"]),
             f"Customers one by one: {missing}.",
             [],
         )
-    value = _valued_contracts if ws.tables.has("subscriptions", "mrr") else _valued_purchases
-    return value(ws, figure.periods, seen)
+    return _valued_contracts(known) if known.is_contract else _valued_purchases(known)
 
 
-def survival(ws: Workspace, period: str) -> Survival:
+def survival(known: Histories) -> Survival:
     """Set retention as counted beside the model that CLV rests on."""
-    tables = ws.tables
-    horizon = tables.policies.horizon_months
-    figure, seen = value_and_histories(ws, period)
-    missing = figure.missing_because
-    if not missing and not tables.has("subscriptions", "mrr"):
-        missing = NO_CONTRACT
+    policies = known.ws.tables.policies
+    horizon = policies.horizon_months
+    missing = known.figure.missing_because or ("" if known.is_contract else NO_CONTRACT)
     if missing:
         return Survival(None, None, 0, horizon, [], missing)
-    model, longest = retention_model(seen), int(seen.months.max())
-    discount = monthly(tables.policies)
+    seen, model = known.frame, known.model
+    longest, discount = int(seen.months.max()), monthly(policies)
     whole = 1 + model.derl(1, discount) / (1 + discount)
     notes = [*model.notes]
     if np.isfinite(whole):
@@ -212,14 +255,21 @@ def survival(ws: Workspace, period: str) -> Survival:
             f"beyond {plural(longest, 'month')}, the longest tenure seen."
         )
     months, observed, count, entry = durations(seen)
-    known = months > entry
+    told = months > entry
     # -1: under watch from the start.
     late = np.where(entry > 0, entry, -1)
-    curve = kaplan_meier(months[known], observed[known], count[known], late[known])
+    curve = kaplan_meier(months[told], observed[told], count[told], late[told])
     return Survival(curve, model, longest, horizon, notes, "")
 
 
-def value_by_convention(ws: Workspace, period: str) -> pd.DataFrame:
+def retention(known: Histories, ages: int = 12) -> pd.DataFrame:
+    """Say what share of each quarter's new customers is still there: see `drivers.retention`."""
+    seen = known.frame if known.is_contract else pd.DataFrame(columns=["since"])
+    counted = seen.assign(joined=seen.since, youngest=seen.since)
+    return triangle(counted, end_of(known.figure.periods), ages)
+
+
+def value_by_convention(known: Histories) -> pd.DataFrame:
     """Value a new customer as others do: to another horizon, undiscounted, by another model.
 
     The other model is one division where there are subscriptions, which fails where nobody left,
@@ -230,8 +280,8 @@ def value_by_convention(ws: Workspace, period: str) -> pd.DataFrame:
     DataFrame
         `convention`, `value`, and `note`: why there is none, or what to beware of.
     """
-    figure, seen = value_and_histories(ws, period)
-    missing, years = figure.missing_because, ws.tables.policies.horizon_months / 12
+    ws, missing = known.ws, known.figure.missing_because
+    years = ws.tables.policies.horizon_months / 12
     rows = []
     for name, changed in {
         f"{years:g} years, discounted": {},
@@ -242,22 +292,22 @@ def value_by_convention(ws: Workspace, period: str) -> pd.DataFrame:
             rows.append((name, np.nan, missing))
             continue
         policies = with_policies(ws.tables, changed).policies
-        found = value(seen, ["period"], policies).iloc[0]
+        found = value(known.frame, ["period"], policies).iloc[0]
         rows.append((name, found.value, found.missing_because or found.note or ""))
-    is_payments = ws.tables.has("payments", "amount") and not ws.tables.has("subscriptions", "mrr")
-    other = _second_opinion(ws, seen, missing) if is_payments else _one_division(ws, period)
+    by_other_model = ws.tables.has("payments", "amount") and not known.is_contract
+    other = _second_opinion(known) if by_other_model else _one_division(ws, known.figure.period)
     return pd.DataFrame([*rows, other], columns=["convention", "value", "note"])
 
 
-def _second_opinion(ws: Workspace, seen: pd.DataFrame, missing: str) -> tuple[str, float, str]:
+def _second_opinion(known: Histories) -> tuple[str, float, str]:
     """Value a new customer by Pareto/NBD in the place of BG/NBD."""
     from revops_kit.stats.lifetime import fit_pareto_nbd
 
     name = "by Pareto/NBD in place of BG/NBD"
-    if missing:
+    if missing := known.figure.missing_because:
         return name, np.nan, missing
     try:
-        value, *_, notes = of_purchases(seen, ws.tables.policies, fit_pareto_nbd)
+        value, *_, notes = of_purchases(known.frame, known.ws.tables.policies, fit_pareto_nbd)
     except StatisticsError as error:
         return name, np.nan, f"{str(error)[0].lower()}{str(error)[1:].rstrip('.')}"
     return name, value, " ".join(["lets customers go at any time", *notes])
@@ -267,12 +317,14 @@ def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
     """Divide the margin of a month by the churn of a month, over the last twelve."""
     name = "margin a month ÷ monthly churn"
     months = containing(within(ws, period).end - ONE_DAY, "month").label
-    lost = churn.over(ws, last(12, months), churn="chartmogul")
-    gone = lost.frame.numerator.sum()
-    if lost.unavailable or not gone:
-        return name, np.nan, lost.unavailable or "undefined: nobody left in the last twelve months"
+    if missing := churn.unavailable(ws.tables):
+        return name, np.nan, missing
+    held = recurring.of_the_start(replace(ws.tables, carried=False), within(ws, last(12, months)))
     # What a customer pays in a month, over the same customers and months as their churn.
-    paid = revenue_churn.over(ws, last(12, months)).frame.denominator.sum()
+    sums = held.aggregate(paid=held.start_mrr.sum(), gone=(held.end_mrr == 0).sum()).to_pandas()
+    paid, gone = sums.iloc[0]
+    if not gone > 0:
+        return name, np.nan, "undefined: nobody left in the last twelve months"
     return (
         name,
         ws.tables.policies.gross_margin * paid / gone,
@@ -280,21 +332,9 @@ def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
     )
 
 
-def value_and_histories(ws: Workspace, period: str) -> tuple[Result, pd.DataFrame]:
-    """Count CLV from the history of each customer, and give both; no rows where it is missing."""
-    tables, run, seen = ws.tables, within(ws, period), None
-    missing = clv.unavailable(tables)
-    if not missing:
-        seen = histories(tables, run)
-        if "mrr" in seen:
-            seen["mrr_squared"] = seen.mrr**2
-    figure = clv.tell(seen, missing, tables, run, "", ws.currency)
-    return figure, pd.DataFrame() if figure.missing_because else seen
-
-
-def histories(tables: Tables, run: Periods) -> pd.DataFrame:
+def fetched(tables: Tables, run: Periods) -> pd.DataFrame:
     """Fetch the history of each customer, as the models of CLV take them."""
-    rows = clv.rows(tables, run)
+    rows = clv.rows(replace(tables, carried=False), run)
     named = {"customer": "customer", "since": "customer_since"}
     names = ["months", "left", "observed", "entry", "mrr"]
     if "months" not in rows.columns:
@@ -314,18 +354,17 @@ def end_of(run: Periods) -> pd.Timestamp:
 # Subscriptions
 
 
-def _valued_contracts(ws: Workspace, run: Periods, seen: pd.DataFrame) -> Customers:
+def _valued_contracts(known: Histories) -> Customers:
+    ws, seen, model, run = known.ws, known.frame, known.model, known.figure.periods
     tables, policies = ws.tables, ws.tables.policies
-    model, discount = retention_model(seen), monthly(policies)
+    discount = monthly(policies)
     margin, longest = policies.gross_margin * seen.mrr, int(seen.months.max())
-    tenures = np.sort(seen.months.unique())
-    residual = seen.months.map({n: model.derl(int(n) + 1, discount) for n in tenures})
     stays = model.survival(seen.months + 12) / model.survival(seen.months)
     paid = _charged(tables, end_of(run))
     seen = seen.assign(
         stays_a_year=np.where(seen.left, 0.0, stays),
         value_to_date=policies.gross_margin * seen.customer.map(paid).fillna(0.0),
-        value_to_come=margin * residual,
+        value_to_come=margin * model.derl(seen.months + 1, discount),
     )
     seen["at_stake"] = seen.value_to_come * (1 - seen.stays_a_year)
     seen["still_there"] = (~seen.left).astype(float)
@@ -352,15 +391,13 @@ def _valued_contracts(ws: Workspace, run: Periods, seen: pd.DataFrame) -> Custom
         *late_entry(seen),
         *model.notes,
     ]
-    columns = ["customer", "since", "months", "left", "mrr", "stays_a_year"]
-    return Customers(
-        seen[[*columns, "value_to_date", "value_to_come", "at_stake"]], cohorts, said, notes
-    )
+    columns = ["customer", "since", "months", "left", "mrr", "stays_a_year", *WORTH]
+    return Customers(seen[columns], cohorts, said, notes)
 
 
 def _charged(tables: Tables, end: pd.Timestamp) -> pd.Series:
     """Add up what each customer was charged by a day: months are paid in advance."""
-    paid = recurring.paid(tables)
+    paid = recurring.paying(replace(tables, carried=False))
     paid = paid.filter(paid.started_on < end.date())
     until = ibis.least(ibis.coalesce(paid.ended_on, end.date()), end.date())
     _, begun = months_between(paid.started_on, until)
@@ -372,9 +409,10 @@ def _charged(tables: Tables, end: pd.Timestamp) -> pd.Series:
 # Payments
 
 
-def _valued_purchases(ws: Workspace, run: Periods, seen: pd.DataFrame) -> Customers:
+def _valued_purchases(known: Histories) -> Customers:
     from revops_kit.stats.lifetime import fit_pareto_nbd
 
+    ws, seen, run = known.ws, known.frame, known.figure.periods
     tables, policies = ws.tables, ws.tables.policies
     model, money, notes = buying(seen), spending(seen), []
     history = [seen[name].to_numpy(float) for name in ("x", "t_x", "age")]
@@ -412,9 +450,7 @@ def _valued_purchases(ws: Workspace, run: Periods, seen: pd.DataFrame) -> Custom
         *money.notes,
     ]
     columns = ["customer", "since", "last", "purchases", "alive", "alive_by_pareto", "next_year"]
-    return Customers(
-        seen[[*columns, "value_to_date", "value_to_come", "at_stake"]], cohorts, said, notes
-    )
+    return Customers(seen[[*columns, *WORTH]], cohorts, said, notes)
 
 
 def _discounted(model: "BgNbd", seen: pd.DataFrame, policies: Policies) -> np.ndarray:

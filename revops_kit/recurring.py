@@ -6,16 +6,18 @@ ratio are all read off these rows.
 """
 
 import datetime as dt
+from collections.abc import Iterable
+from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
 
-from revops_kit.periods import Periods
-from revops_kit.tables import Tables
+from revops_kit.periods import LAST_DAY, Periods
+from revops_kit.tables import SEGMENT, Tables
 
 
-def subscribed(tables: Tables) -> ir.Table:
-    """Say whose each subscription is, free ones too.
+def paying(tables: Tables) -> ir.Table:
+    """Pick the subscriptions that pay, and say whose each is.
 
     A customer is the account where customer records name one, else the customer record; with
     the policy `grain = "subscription"`, each subscription is one of its own.
@@ -25,15 +27,13 @@ def subscribed(tables: Tables) -> ir.Table:
     Table, one row per subscription
         The columns of `subscriptions`, with `customer`.
     """
-    running = tables.subscriptions
-    if tables.policies.grain == "subscription":
-        return running.mutate(customer=running.subscription_id)
-    if not tables.has("customers", "account_id"):
-        return running.mutate(customer=running.customer_id)
-    records = tables.customers.select(_record="customer_id", _account="account_id")
-    joined = running.left_join(records, running.customer_id == records._record)
-    customer = ibis.coalesce("account " + joined._account, "customer " + joined.customer_id)
-    return joined.mutate(customer=customer).drop("_record", "_account")
+    running = _subscribed(tables)
+    return running.filter(running.mrr > 0)
+
+
+def since(running: ir.Table) -> ir.DateValue:
+    """Say since when the customer of each subscription has been one."""
+    return running.started_on.min().over(group_by="customer")
 
 
 def paid(tables: Tables) -> ir.Table:
@@ -42,23 +42,22 @@ def paid(tables: Tables) -> ir.Table:
     Returns
     -------
     Table, one row per subscription
-        The columns of `subscribed`, with `customer_since` (date).
+        The columns of `paying`, with `customer_since` (date).
     """
-    running = subscribed(tables)
-    running = running.filter(running.mrr > 0)
-    since = running.started_on.min().over(ibis.window(group_by="customer"))
-    return running.mutate(customer_since=since)
+    running = paying(tables)
+    return running.mutate(customer_since=since(running))
 
 
 def active(tables: Tables, periods: Periods) -> ir.Table:
-    """Pick the subscriptions that pay when each period ends."""
-    running = periods.snapshots(paid(tables))
+    """Pick the subscriptions that pay when each period ends, whosever they are."""
+    running = tables.subscriptions
+    running = periods.snapshots(running.filter(running.mrr > 0))
     return running.filter(is_active(running, running.ends))
 
 
 def on_free_plans(tables: Tables, periods: Periods) -> ir.Table:
     """Name the customers with a free subscription when each period ends: `period`, `customer`."""
-    free = subscribed(tables)
+    free = _subscribed(tables)
     free = periods.snapshots(free.filter(free.mrr == 0))
     return free.filter(is_active(free, free.ends)).select("period", "customer").distinct()
 
@@ -69,7 +68,7 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
     Returns
     -------
     Table, one row per period and customer that paid at its start, at its end or in between
-        The columns of the customer's largest subscription, and
+        The columns of the customer's largest subscription – as `along` has them – and
 
         start_mrr, end_mrr : float
             What the customer paid when the period started and ended.
@@ -86,45 +85,46 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
         kept_mrr : float
             What the subscriptions of the start still pay at the end, one by one.
     """
-    rows = periods.snapshots(_with_departures(paid(tables)))
-    ended, started = rows.ended_on, rows.started_on
-    was, is_now = is_active(rows, rows.starts), is_active(rows, rows.ends)
-    ended_within = (ended >= rows.starts) & (ended < rows.ends)
-    started_within = (started >= rows.starts) & (started < rows.ends)
-    rows = rows.mutate(
-        was=was,
-        is_now=is_now,
-        _left=(ended_within & rows.departs).fill_null(False),
-        _ends=ended_within.fill_null(False),
-        _joins=started_within,
+    running = paying(tables)
+    rows = periods.snapshots(
+        running.mutate(customer_since=since(running), _departed_on=_departed_on(running))
     )
-    rows = rows.filter(rows.was | rows.is_now | rows._joins)
+    own = along(tables, running)
+    rows = rows.select(
+        these(rows, [*own, "subscription_id", "mrr"])
+        | {
+            "_was": is_active(rows, rows.starts),
+            "_is_now": is_active(rows, rows.ends),
+            "_joins": _is_in(rows.started_on, rows),
+            "_ends": _is_in(rows.ended_on, rows),
+            "_leaves": _is_in(rows._departed_on, rows),
+        }
+    )
+    rows = rows.filter(rows._was | rows._is_now | rows._joins | rows._leaves)
     each = ibis.window(group_by=["period", "customer"])
-    rows = rows.mutate(
-        start_mrr=rows.was.ifelse(rows.mrr, 0.0).sum().over(each),
-        end_mrr=rows.is_now.ifelse(rows.mrr, 0.0).sum().over(each),
-        kept_mrr=(rows.was & rows.is_now).ifelse(rows.mrr, 0.0).sum().over(each),
-        left_in=rows._left.cast("int32").max().over(each) == 1,
-        ended_in=rows._ends.cast("int32").max().over(each) == 1,
-        _joined=rows._joins.cast("int32").max().over(each) == 1,
-        _rank=ibis.row_number().over(
-            group_by=["period", "customer"],
-            order_by=[rows.was.desc(), rows.is_now.desc(), rows.mrr.desc(), rows.subscription_id],
-        ),
-    )
+    order = [rows._was.desc(), rows._is_now.desc(), rows.mrr.desc(), rows.subscription_id]
+    sums = {
+        "start_mrr": rows._was.ifelse(rows.mrr, 0.0).sum().over(each),
+        "end_mrr": rows._is_now.ifelse(rows.mrr, 0.0).sum().over(each),
+        "kept_mrr": (rows._was & rows._is_now).ifelse(rows.mrr, 0.0).sum().over(each),
+        "left_in": rows._leaves.cast("int32").max().over(each) == 1,
+        "ended_in": rows._ends.cast("int32").max().over(each) == 1,
+    }
+    joined = rows._joins.cast("int32").max().over(each) == 1
+    rank = ibis.row_number().over(group_by=["period", "customer"], order_by=order)
+    rows = rows.select(these(rows, own) | sums | {"_joined": joined, "_rank": rank})
     one = rows.filter(rows._rank == 0)
     gain = one.end_mrr - one.start_mrr
     begins, stays = one.start_mrr == 0, (one.start_mrr > 0) & (one.end_mrr > 0)
     is_new = one.customer_since >= one.starts
-    one = one.mutate(
-        new=(begins & is_new).ifelse(one.end_mrr, 0.0),
-        reactivation=(begins & ~is_new).ifelse(one.end_mrr, 0.0),
-        expansion=(stays & (gain > 0)).ifelse(gain, 0.0),
-        contraction=(stays & (gain < 0)).ifelse(-gain, 0.0),
-        churn=(one.end_mrr == 0).ifelse(one.start_mrr, 0.0),
-        joined=begins & one._joined,
-    )
-    return one.drop("was", "is_now", "departs", "_left", "_ends", "_joins", "_joined", "_rank")
+    kinds = {
+        "new": (begins & is_new).ifelse(one.end_mrr, 0.0),
+        "reactivation": (begins & ~is_new).ifelse(one.end_mrr, 0.0),
+        "expansion": (stays & (gain > 0)).ifelse(gain, 0.0),
+        "contraction": (stays & (gain < 0)).ifelse(-gain, 0.0),
+        "churn": (one.end_mrr == 0).ifelse(one.start_mrr, 0.0),
+    }
+    return one.select(these(one, [*own, *sums]) | kinds | {"joined": begins & one._joined})
 
 
 def of_the_start(tables: Tables, periods: Periods) -> ir.Table:
@@ -142,7 +142,7 @@ def of_the_start(tables: Tables, periods: Periods) -> ir.Table:
 
 def mrr_on(tables: Tables, moment: dt.date) -> ir.Table:
     """Say what each customer paid at one moment, the start of a day: `customer` and `mrr`."""
-    running = paid(tables)
+    running = paying(tables)
     running = running.filter(is_active(running, ibis.literal(moment)))
     return running.group_by("customer").aggregate(mrr=running.mrr.sum())
 
@@ -153,7 +153,7 @@ def handovers(tables: Tables, periods: Periods) -> ir.IntegerScalar:
     By the definition the customer is gone at the edge between them, and back: the source should
     end the old one on the day the new one starts.
     """
-    running = paid(tables)
+    running = paying(tables)
     before = running.select(
         _customer="customer", _day=(running.ended_on + ibis.interval(days=1)).cast("date")
     ).distinct()
@@ -164,28 +164,61 @@ def handovers(tables: Tables, periods: Periods) -> ir.IntegerScalar:
     return after.filter(after.started_on.isin(edges)).count()
 
 
+def along(tables: Tables, running: ir.Table) -> list[str]:
+    """Name the columns of a subscription to take along, seen in a period.
+
+    All, with `customer`, `customer_since`, `period`, `starts` and `ends`; for figures, which carry
+    nothing along, only these and the segment.
+    """
+    own = [name for name in running.columns if tables.carried or name == SEGMENT]
+    return [*own, "customer", "customer_since", "period", "starts", "ends"]
+
+
+def these(rows: ir.Table, names: Iterable[str]) -> dict[str, ir.Value]:
+    """Take columns along; what is made anew may replace one that a company calls alike."""
+    return {name: rows[name] for name in names}
+
+
 def is_active(rows: ir.Table, moment: ir.DateValue) -> ir.BooleanValue:
     """Tell whether subscriptions run at a moment, the start of a day."""
     ended = rows.ended_on
     return (rows.started_on < moment) & (ended.isnull() | (ended >= moment))
 
 
-def _with_departures(running: ir.Table) -> ir.Table:
-    """Mark the subscriptions whose end left their customer with none."""
-    others = running.select(
-        _customer="customer", _id="subscription_id", _from="started_on", _until="ended_on"
-    )
-    # Running on the day after another's last day: the customer did not leave.
-    day_after = (running.ended_on + ibis.interval(days=1)).cast("date")
-    carries_on = running.semi_join(
-        others,
-        [
-            running.customer == others._customer,
-            running.subscription_id != others._id,
-            others._from <= day_after,
-            others._until.isnull() | (others._until > running.ended_on),
-        ],
-    ).select(_stays="subscription_id")
-    marked = running.left_join(carries_on, running.subscription_id == carries_on._stays)
-    departs = marked.ended_on.notnull() & marked._stays.isnull()
-    return marked.mutate(departs=departs).drop("_stays")
+def _subscribed(tables: Tables) -> ir.Table:
+    """Say whose each subscription is, free ones too, to be filtered before anything is joined.
+
+    A join onto a join takes a column that the first has computed for one of its own (Ibis 12).
+    """
+    running = tables.subscriptions
+    if tables.policies.grain == "subscription":
+        return running.mutate(customer=running.subscription_id)
+    if not tables.has("customers", "account_id"):
+        return running.mutate(customer=running.customer_id)
+    # Only their accounts are asked for: a column to split by would cost a join, and choosing
+    # columns twice a select.
+    records = replace(tables, by="", carried=True).customers
+    records = records.select(_record="customer_id", _account="account_id")
+    joined = running.left_join(records, running.customer_id == records._record)
+    customer = ibis.coalesce("account " + joined._account, "customer " + joined.customer_id)
+    return joined.select(these(joined, running.columns) | {"customer": customer})
+
+
+def _departed_on(running: ir.Table) -> ir.DateValue:
+    """Give the last day of each stretch that a customer paid for, with the last one begun in it.
+
+    Missing with all other subscriptions. One that starts on the day after another's last day goes
+    on with it: the customer did not leave.
+    """
+    order = [running.started_on, running.subscription_id]
+    so_far = ibis.cumulative_window(group_by="customer", order_by=order)
+    until = ibis.coalesce(running.ended_on, LAST_DAY).max().over(so_far)
+    following = running.started_on.lead().over(group_by="customer", order_by=order)
+    day_after = (until + ibis.interval(days=1)).cast("date")
+    goes_on = (following <= day_after).fill_null(False)
+    return goes_on.ifelse(ibis.null("date"), until)
+
+
+def _is_in(day: ir.DateValue, rows: ir.Table) -> ir.BooleanValue:
+    """Tell whether a day lies in the period of its row; a missing one does not."""
+    return ((day >= rows.starts) & (day < rows.ends)).fill_null(False)

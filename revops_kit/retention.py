@@ -8,7 +8,7 @@ look more faithful than they are.
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import ibis
@@ -214,23 +214,25 @@ def tenure(ws: Workspace, periods: str | Periods = "all", by: str = "") -> Tenur
     if missing:
         return Tenure(by, empty, None, None, [], missing)
     end = min(run.end, run.known_until)
-    rows = _tenures(tables, end)
+    rows = _tenures(replace(tables, carried=False), end)
     if by and SEGMENT not in rows.columns:
         missing = f"not available by {by}: subscriptions lead to no `{by}`"
         return Tenure(by, empty, None, None, [], missing)
-    first_end = _first_departure(tables, end)
-    began = max(run.start, first_end)
-    segment = rows[SEGMENT] if by else ibis.literal("")
     joined_on = rows.customer_since.cast("date")
-    age_then = ibis.literal(began).delta(joined_on, unit="day")
-    rows = rows.mutate(
-        segment=segment,
+    watched_from = ibis.greatest(run.start, rows.first_seen_to_leave)
+    age_then = watched_from.delta(joined_on, unit="day")
+    rows = rows.select(
+        "first_seen_to_leave",
+        "left",
+        segment=rows[SEGMENT] if by else ibis.literal(""),
         days=rows.until.delta(joined_on, unit="day"),
-        entry=(joined_on < began).ifelse(age_then, -1),
+        entry=(joined_on < watched_from).ifelse(age_then, -1),
     )
     keys = ["segment", "days", "entry", "left"]
-    counts = rows.group_by(keys).aggregate(count=rows.count()).order_by(keys).to_pandas()
-    counts = counts.astype({"days": "int64", "entry": "int64", "left": bool})
+    counts = rows.group_by(rows.columns).aggregate(count=rows.count()).order_by(keys).to_pandas()
+    first_end = FIRST_DAY if counts.empty else pd.Timestamp(counts.first_seen_to_leave[0]).date()
+    began = max(run.start, first_end)
+    counts = counts[COUNTED].astype({"days": "int64", "entry": "int64", "left": bool})
     impossible, gone = counts.days <= 0, counts.days <= counts.entry
     seen = counts[~impossible & ~gone].reset_index(drop=True)
     if seen.empty:
@@ -249,41 +251,34 @@ def tenure(ws: Workspace, periods: str | Periods = "all", by: str = "") -> Tenur
     return Tenure(by, seen, began, end, [note for note in notes if note], missing)
 
 
-def _first_departure(tables: Tables, end: dt.date) -> dt.date:
-    """Find the day from which on customers are seen to leave; where none is, the first start."""
-    paid = recurring.paid(tables)
-    over = paid.ended_on < ibis.literal(end)
-    days = paid.aggregate(
-        end=paid.ended_on.min(where=over), start=paid.started_on.min()
-    ).to_pandas()
-    first = days.end.iloc[0] if pd.notna(days.end.iloc[0]) else days.start.iloc[0]
-    return FIRST_DAY if pd.isna(first) else pd.Timestamp(first).date()
-
-
 def _tenures(tables: Tables, end: dt.date) -> ir.Table:
     """Say for each customer known at a moment since when, until when, and whether it has left.
 
     Returns
     -------
     Table, one row per customer
-        The columns of the largest subscription, those that still run first, with `customer`,
-        `customer_since`, `left` and `until`: the day after the last, or the moment.
+        `customer_since`, `left`, `until` (the day after the last, or the moment), and the segment
+        of the largest subscription, those that still run first. `first_seen_to_leave` is the same
+        for all: the first departure on record, or where there is none, the first start.
     """
     moment = ibis.literal(end)
-    known = recurring.paid(tables)
+    known = recurring.paying(tables)
     known = known.filter(known.started_on < moment)
     runs = recurring.is_active(known, moment)
-    each = ibis.window(group_by="customer")
-    known = known.mutate(
+    each, everybody = ibis.window(group_by="customer"), ibis.window()
+    order = [runs.desc(), known.mrr.desc(), known.subscription_id]
+    departure = known.ended_on.min(where=known.ended_on < moment).over(everybody)
+    known = known.select(
+        *([SEGMENT] if SEGMENT in known.columns else []),
+        customer_since=recurring.since(known),
+        first_seen_to_leave=ibis.coalesce(departure, known.started_on.min().over(everybody)),
         left=runs.cast("int32").max().over(each) == 0,
-        _last=known.ended_on.max().over(each),
-        _rank=ibis.row_number().over(
-            group_by="customer", order_by=[runs.desc(), known.mrr.desc(), known.subscription_id]
-        ),
+        last=known.ended_on.max().over(each),
+        rank=ibis.row_number().over(group_by="customer", order_by=order),
     )
-    one = known.filter(known._rank == 0)
-    day_after = (one._last + ibis.interval(days=1)).cast("date")
-    return one.mutate(until=one.left.ifelse(day_after, moment)).drop("_last", "_rank")
+    one = known.filter(known["rank"] == 0)
+    day_after = (one["last"] + ibis.interval(days=1)).cast("date")
+    return one.mutate(until=one.left.ifelse(day_after, moment))
 
 
 def _p(p: float) -> str:

@@ -45,10 +45,11 @@ def time_in_stage(ws: Workspace, periods: str | Periods) -> Answer:
         in its stage for longer than it has. Missing where fewer than half have left.
     """
     columns = ["stage", "deals", "still_there", "median_days", "low", "high"]
-    tables, run = ws.tables, within(ws, periods)
+    tables = ws.tables
     if missing := _missing(tables):
         return Answer(pd.DataFrame(columns=columns), f"Time in stage: {missing}.", [])
-    stints, stages, notes = _stages(tables, run)
+    spells = _spells(tables, within(ws, periods))
+    stints, stages, notes = _stages(tables, spells)
     found = []
     for stage in stages:
         here = stints[(stints.stage == stage) & stints.days.notna()]
@@ -93,11 +94,12 @@ def stage_conversion(ws: Workspace, periods: str | Periods) -> Answer:
         went on, with Wilson's interval.
     """
     columns = ["stage", "entered", "went_on", "lost", "open", "share", "low", "high"]
-    tables, run = ws.tables, within(ws, periods)
+    tables = ws.tables
     if missing := _missing(tables):
         return Answer(pd.DataFrame(columns=columns), f"Stage conversion: {missing}.", [])
-    _, stages, notes = _stages(tables, run)
-    reached = _furthest(_stints(_spells(tables, run)), stages).to_pandas() if stages else None
+    spells = _spells(tables, within(ws, periods))
+    _, stages, notes = _stages(tables, spells)
+    reached = _furthest(spells, stages).to_pandas() if stages else None
     found = []
     for place, stage in enumerate(stages):
         went_on = reached["count"][(reached.outcome == "won") | (reached.furthest > place)].sum()
@@ -122,9 +124,9 @@ def _missing(tables: Tables) -> str:
     return NO_LAST_DAY if tables.as_of is None else ""
 
 
-def _stages(tables: Tables, periods: Periods) -> tuple[pd.DataFrame, list[str], list[str]]:
+def _stages(tables: Tables, spells: ir.Table) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Count stays by stage and length, find the stages' order, and say what is left out."""
-    stints = _stints(_spells(tables, periods))
+    stints = _stints(spells)
     counted = (
         stints.group_by("stage", "days", "is_there")
         .aggregate(
@@ -152,40 +154,42 @@ def _spells(tables: Tables, periods: Periods) -> ir.Table:
     known = known.select("outcome", _deal="opportunity_id", closed=known.closed_at.cast("date"))
     each = changes.inner_join(known, changes.opportunity_id == known._deal)
     day = each.moment.cast("date")
-    # What is written after a deal was closed takes none of its days.
-    each = each.mutate(day=(each.closed < day).ifelse(each.closed, day))
-    each = each.mutate(
-        began=each.moment.min().over(group_by="opportunity_id"),
-        next_day=each.day.lead().over(
-            group_by="opportunity_id", order_by=[each.moment, each.stage]
-        ),
+    each = each.select(
+        *("opportunity_id", "stage", "outcome", "moment", "closed"),
+        # What is written after a deal was closed takes none of its days.
+        day=(each.closed < day).ifelse(each.closed, day),
     )
-    each = each.mutate(is_last=each.next_day.isnull())
+    following = each.day.lead().over(group_by="opportunity_id", order_by=[each.moment, each.stage])
     end = (each.outcome == "open").ifelse(ibis.literal(tables.as_of), each.closed)
-    each = each.mutate(days=ibis.coalesce(each.next_day, end).delta(each.day, unit="day"))
-    return periods.assign(each, on="began")
+    each = each.mutate(
+        began=each.moment.min().over(group_by="opportunity_id").cast("date"),
+        is_last=following.isnull(),
+        days=ibis.coalesce(following, end).delta(each.day, unit="day"),
+    )
+    if periods.kind == "all":
+        return each
+    until = min(periods.end, periods.known_until)
+    return each.filter((each.began >= periods.start) & (each.began < until))
 
 
 def _stints(spells: ir.Table) -> ir.Table:
     """Sum up the spells of a deal in a stage: one row per deal and stage."""
     is_there = spells.is_last & (spells.outcome == "open")
-    summed = spells.group_by("opportunity_id", "stage", "outcome").aggregate(
-        total=spells.days.sum(),
-        unknown=spells.days.isnull().cast("int32").sum(),
+    is_known = spells.days.isnull().cast("int32").sum() == 0
+    return spells.group_by("opportunity_id", "stage", "outcome").aggregate(
+        days=is_known.ifelse(spells.days.sum(), ibis.null("int64")),
         is_there=is_there.cast("int32").max(),
         entered=spells.moment.min(),
         is_dated=spells.closed.notnull().cast("int32").max(),
         is_closing=(spells.day >= spells.closed).fill_null(False).cast("int32").min(),
     )
-    return summed.mutate(days=(summed.unknown == 0).ifelse(summed.total, ibis.null("int64")))
 
 
 def _in_order(stages: list[str], stints: ir.Table) -> list[str]:
     """Sort stages by how many others they come before."""
+    one = stints.select("opportunity_id", "stage", "entered")
     other = stints.select(_deal="opportunity_id", _stage="stage", _entered="entered")
-    both = stints.inner_join(
-        other, [stints.opportunity_id == other._deal, stints.entered < other._entered]
-    )
+    both = one.inner_join(other, [one.opportunity_id == other._deal, one.entered < other._entered])
     pairs = both.group_by("stage", "_stage").aggregate(count=both.count()).to_pandas()
     before = {(a, b): n for a, b, n in pairs.itertuples(index=False)}
     ahead = {
@@ -197,28 +201,35 @@ def _in_order(stages: list[str], stints: ir.Table) -> list[str]:
     return sorted(stages, key=lambda stage: (-ahead[stage], stage))
 
 
-def _furthest(stints: ir.Table, stages: Iterable[str]) -> ir.Table:
+def _furthest(spells: ir.Table, stages: Iterable[str]) -> ir.Table:
     """Count deals by the furthest stage they entered, and by outcome."""
     place = ibis.cases(
-        *((stints.stage == stage, place) for place, stage in enumerate(stages)),
+        *((spells.stage == stage, place) for place, stage in enumerate(stages)),
         # Known by its closing alone, a deal has entered the first.
         else_=0,
     )
-    reached = stints.mutate(place=place)
-    reached = reached.group_by("opportunity_id", "outcome").aggregate(furthest=reached.place.max())
+    reached = spells.group_by("opportunity_id", "outcome").aggregate(furthest=place.max())
     return reached.group_by("furthest", "outcome").aggregate(count=reached.count())
 
 
 def _left_out(tables: Tables) -> list[str]:
     """Count changes and deals that say nothing about stages, whenever they were."""
-    changes, known = tables.stage_changes, tables.opportunities
+    changes = tables.stage_changes.select("opportunity_id", "stage")
+    known = tables.opportunities.select("opportunity_id")
     with_stage = changes.filter(changes.stage.notnull())
-    counts = {
+    left_out = {
         "without a stage": ("change", changes.filter(changes.stage.isnull())),
         "of no known deal": ("change", with_stage.anti_join(known, "opportunity_id")),
         "without stages in the history": ("deal", known.anti_join(with_stage, "opportunity_id")),
     }
-    found = [
-        (int(rows.count().to_pyarrow().as_py()), noun, why) for why, (noun, rows) in counts.items()
+    # All three in one query.
+    each = [
+        rows.aggregate(count=rows.count(), why=ibis.literal(why))
+        for why, (_, rows) in left_out.items()
     ]
-    return [f"{plural(count, noun)} {why}: left out." for count, noun, why in found if count]
+    counts = ibis.union(*each).to_pandas().set_index("why")["count"]
+    return [
+        f"{plural(int(counts[why]), noun)} {why}: left out."
+        for why, (noun, _) in left_out.items()
+        if counts[why]
+    ]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from revops_kit import charts, holdout, samples
+from revops_kit.lifetimes import histories
 from revops_kit.stats.lifetime import ShiftedBetaGeometric
 
 ORACLES = Path(__file__).resolve().parents[2] / "shared/oracles"
@@ -27,7 +28,7 @@ def subscribers(size=1_500, alpha=1.5, beta=12.0, seed=1):
 
 @pytest.fixture(scope="module")
 def check():
-    return holdout.check(subscribers(), "all")
+    return holdout.check(histories(subscribers(), "all"))
 
 
 def test_right_model_of_contracts_holds(check):
@@ -50,7 +51,9 @@ def test_wrong_model_of_contracts_is_found_out():
     rows = rows[["subscription_id", "customer_id", "started_on", "ended_on", "mrr"]]
     gone = rows.ended_on.isna() & (pd.to_datetime(rows.started_on) < "2022-11-01")
     rows.loc[gone, "ended_on"] = pd.Timestamp("2023-06-15")
-    found = holdout.check(samples.workspace({"subscriptions": rows}, as_of="2023-12-31"), "all")
+    found = holdout.check(
+        histories(samples.workspace({"subscriptions": rows}, as_of="2023-12-31"), "all")
+    )
     assert "fewer, more than what chance explains" in found.headline()
 
 
@@ -64,7 +67,9 @@ def test_published_holdout_of_payments_comes_out():
     # Some were given away: they count as purchases in the published figures, so cost a cent here.
     paid = bought.sales.astype(float).clip(lower=0.01)
     rows = pd.DataFrame({"customer_id": bought.sampleid, "paid_on": day, "amount": paid})
-    found = holdout.check(samples.workspace({"payments": rows}, as_of="1998-06-30"), "1998-Q2")
+    found = holdout.check(
+        histories(samples.workspace({"payments": rows}, as_of="1998-06-30"), "1998-Q2")
+    )
 
     def agree(name, found):
         assert found == pytest.approx(checks[name]["expected"], abs=checks[name]["tol"]), name
@@ -96,8 +101,13 @@ def test_too_little_history_says_so():
          "started_on": "2024-01-01", "ended_on": end}
         for key, end in enumerate(["2024-01-31", "2024-02-29", None, None])
     ]  # fmt: skip
-    found = holdout.check(samples.workspace({"subscriptions": rows}, as_of="2024-03-31"), "all")
+    found = holdout.check(
+        histories(samples.workspace({"subscriptions": rows}, as_of="2024-03-31"), "all")
+    )
     said = "before the cut, less than four months of history are there"
     assert found.headline() == f"No check of the model: {said}."
-    assert "needs subscriptions.mrr" in holdout.check(samples.workspace({}), "all").headline()
+    assert (
+        "needs subscriptions.mrr"
+        in holdout.check(histories(samples.workspace({}), "all")).headline()
+    )
     assert said[1:] in charts.holdout(found).alt

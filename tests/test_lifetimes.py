@@ -6,6 +6,7 @@ import pytest
 
 from revops_kit import lifetimes, samples
 from revops_kit.kpis import clv
+from revops_kit.lifetimes import histories
 from revops_kit.stats.lifetime import fit_bg_nbd, fit_gamma_gamma, fit_pareto_nbd, fit_sbg
 from revops_kit.tables import Policies
 
@@ -29,7 +30,7 @@ MODEL = fit_sbg([100, 80, 70, 64, 60, 57, 57])
 
 def test_customer_of_a_contract_is_worth_margin_times_mrr_times_derl():
     """Six renewals made; the seventh is due, in full, and later ones are discounted to it."""
-    found = lifetimes.customers(cohort(COHORT, 57), "2024-06")
+    found = lifetimes.customers(histories(cohort(COHORT, 57), "2024-06"))
     one = found.there.iloc[0]
     assert (one.months, len(found.there), len(found.frame)) == (6, 57, 100)
     t = np.arange(7, 20_000)
@@ -44,18 +45,17 @@ def test_customer_of_a_contract_is_worth_margin_times_mrr_times_derl():
 def test_value_beyond_the_longest_tenure_is_said():
     """Of what follows the sixth month nothing has been seen; of newer customers' value, some."""
     old = cohort(COHORT, 57)
-    assert "100.0\u202f% of it lies beyond 6 months" in lifetimes.customers(old, "all").headline()
+    assert (
+        "100.0\u202f% of it lies beyond 6 months"
+        in lifetimes.customers(histories(old, "all")).headline()
+    )
     rows = old.tables.subscriptions.to_pandas()
     rows = rows[["subscription_id", "customer_id", "mrr", "started_on", "ended_on"]]
     new = {"subscription_id": "n", "customer_id": "n", "mrr": 9_900.0, "ended_on": None}
     rows = pd.concat([rows, pd.DataFrame([new | {"started_on": "2024-06-15"}])])
     rows = rows[(rows.mrr == 9_900) | rows.ended_on.notna() | (rows.mrr < 144)]
-    found = lifetimes.customers(
-        samples.workspace({"subscriptions": rows}, as_of="2024-06-30"), "all"
-    )
-    kept = lifetimes.survival(
-        samples.workspace({"subscriptions": rows}, as_of="2024-06-30"), "all"
-    ).modelled
+    known = histories(samples.workspace({"subscriptions": rows}, as_of="2024-06-30"), "all")
+    found, kept = lifetimes.customers(known), lifetimes.survival(known).modelled
     there = found.there.set_index("customer")
     derl = there.value_to_come / there.mrr / 0.8
     # The renewals 1 to 6 of the new one, due at once and then month by month
@@ -72,13 +72,13 @@ def test_several_subscriptions_add_up_in_value_to_date():
     more = [("a", "M", 100.0, "2024-01-01", "2024-03-31"), ("b", "M", 50.0, "2024-05-15", None)]
     rows = pd.concat([rows, pd.DataFrame(more, columns=rows.columns)])
     found = lifetimes.customers(
-        samples.workspace({"subscriptions": rows}, as_of="2024-06-30"), "all"
+        histories(samples.workspace({"subscriptions": rows}, as_of="2024-06-30"), "all")
     )
     assert found.frame.set_index("customer").value_to_date["M"] == 0.8 * (300 + 100)
 
 
 def test_valuable_customers_that_may_be_lost_come_first():
-    found = lifetimes.customers(cohort(COHORT, 57), "2024-06")
+    found = lifetimes.customers(histories(cohort(COHORT, 57), "2024-06"))
     most = found.look_at(3)
     assert most.customer.tolist() == ["99", "98", "97"]
     assert most.at_stake.is_monotonic_decreasing
@@ -88,7 +88,7 @@ def test_valuable_customers_that_may_be_lost_come_first():
 
 
 def test_cohorts_add_up_and_each_has_its_own_model():
-    found = lifetimes.customers(cohort(COHORT, 57), "2024-06")
+    found = lifetimes.customers(histories(cohort(COHORT, 57), "2024-06"))
     only = found.cohorts.iloc[0]
     assert (only.joined, only.customers, only.still_there) == ("2024", 100, 0.57)
     assert only.new_customer == pytest.approx(clv(cohort(COHORT, 57), "2024-06").value)
@@ -98,12 +98,12 @@ def test_cohorts_add_up_and_each_has_its_own_model():
 def test_without_discount_there_may_be_no_end():
     """alpha is below 1 here, so the undiscounted sum diverges."""
     assert MODEL.alpha < 1
-    found = lifetimes.customers(cohort(COHORT, 57, discount_rate=0.0), "2024-06")
+    found = lifetimes.customers(histories(cohort(COHORT, 57, discount_rate=0.0), "2024-06"))
     assert "no end" in found.headline()
 
 
 def test_model_is_drawn_beside_what_was_counted():
-    kept = lifetimes.survival(cohort(COHORT, 57), "2024-06")
+    kept = lifetimes.survival(histories(cohort(COHORT, 57), "2024-06"))
     assert kept.curve.at([1, 5]).tolist() == pytest.approx([0.8, 0.57])
     assert kept.modelled.loc[[0, 5]].tolist() == pytest.approx(MODEL.survival([0, 5]), rel=1e-3)
     assert len(kept.modelled) == 61
@@ -117,8 +117,8 @@ def test_model_is_drawn_beside_what_was_counted():
 
 def test_late_entry_is_taken_into_account_where_customers_are_survivors(sample_ws):
     """Departures of the sample company are on record from October 2023 on."""
-    kept = lifetimes.survival(sample_ws, "2026-09")
-    found = lifetimes.customers(sample_ws, "2026-09")
+    known = histories(sample_ws, "2026-09")
+    kept, found = lifetimes.survival(known), lifetimes.customers(known)
     early = found.cohorts[found.cohorts.joined <= "2023"]
     assert early.still_there.isna().all(), "only those who stayed are there to be counted"
     assert "nobody was watched from the start" in early.note.iloc[0]
@@ -144,7 +144,7 @@ def buyers(size=60):
 
 def test_customer_without_contract_is_worth_discounted_purchases_to_come():
     ws = samples.workspace({"payments": buyers()}, as_of="2024-06-30")
-    found = lifetimes.customers(ws, "2024-06").frame.set_index("customer")
+    found = lifetimes.customers(histories(ws, "2024-06")).frame.set_index("customer")
     seen = clv(ws, "2024-06").rows().to_pandas().set_index("customer_id").loc[found.index]
     buying = fit_bg_nbd(seen.x, seen.t_x, seen.age)
     money = fit_gamma_gamma(seen.x, seen.mean_value)
@@ -167,7 +167,7 @@ def test_customer_without_contract_is_worth_discounted_purchases_to_come():
 
 def test_one_time_buyers_are_alive_by_one_model_and_doubtful_by_the_other():
     found = lifetimes.customers(
-        samples.workspace({"payments": buyers()}, as_of="2024-06-30"), "2024-06"
+        histories(samples.workspace({"payments": buyers()}, as_of="2024-06-30"), "2024-06")
     )
     once = found.frame[found.frame.purchases == 1]
     assert (once.alive == 1).all()
@@ -178,7 +178,7 @@ def test_one_time_buyers_are_alive_by_one_model_and_doubtful_by_the_other():
 
 def test_payments_have_no_survival_curve_and_say_so():
     kept = lifetimes.survival(
-        samples.workspace({"payments": buyers()}, as_of="2024-06-30"), "2024-06"
+        histories(samples.workspace({"payments": buyers()}, as_of="2024-06-30"), "2024-06")
     )
     assert kept.headline() == f"Survival beside the model: {lifetimes.NO_CONTRACT}."
     assert (kept.curves, len(kept.modelled)) == ({}, 0)
@@ -186,12 +186,12 @@ def test_payments_have_no_survival_curve_and_say_so():
 
 @pytest.mark.parametrize("period", ["2024-06", "all"])
 def test_what_cannot_be_told_says_why(period):
-    ws, nothing = cohort({}, 9), samples.workspace({})
-    for found in (lifetimes.customers(ws, period), lifetimes.survival(ws, period)):
+    known, nothing = histories(cohort({}, 9), period), histories(samples.workspace({}), period)
+    for found in (lifetimes.customers(known), lifetimes.survival(known)):
         assert "nobody has left yet" in found.headline()
-    for found in (lifetimes.customers(nothing, period), lifetimes.survival(nothing, period)):
+    for found in (lifetimes.customers(nothing), lifetimes.survival(nothing)):
         assert "needs subscriptions.mrr or payments.amount" in found.headline()
-    empty = lifetimes.customers(nothing, period)
+    empty = lifetimes.customers(nothing)
     assert (len(empty.spread), len(empty.look_at()), len(empty.cohorts)) == (0, 0, 0)
 
 
@@ -202,13 +202,13 @@ def test_one_division_gives_the_known_lifetime_value():
         as_of="2026-09-30",
         policies=Policies(gross_margin=1.0),
     )
-    spread = lifetimes.value_by_convention(ws, "2026-09").set_index("convention")
+    spread = lifetimes.value_by_convention(histories(ws, "2026-09")).set_index("convention")
     assert spread.value["margin a month ÷ monthly churn"] == 2000
 
 
 def test_one_division_is_undefined_when_nobody_left():
     ws = samples.workspace({"subscriptions": since_august(5)}, as_of="2026-09-30")
-    spread = lifetimes.value_by_convention(ws, "2026-09").set_index("convention")
+    spread = lifetimes.value_by_convention(histories(ws, "2026-09")).set_index("convention")
     assert spread.value.isna().all()
     assert "nobody left" in spread.note["margin a month ÷ monthly churn"]
 

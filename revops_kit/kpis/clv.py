@@ -62,24 +62,30 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
 
 def contracts(tables: Tables, periods: Periods) -> ir.Table:
     """Say how long each customer has been one, and whether it has left."""
-    paid = recurring.paid(tables)
+    paid = recurring.paying(tables)
     # Systems write down the last day or the day of the renewal that was not made. Where it is the
     # latter, who renews on the first day not known yet cannot be told.
-    at_renewal = (paid.ended_on.day() == paid.started_on.day()).cast("int32").mean() > 0.5
-    known = periods.snapshots(
-        paid.cross_join(paid.aggregate(_first=paid.ended_on.min(), _at_renewal=at_renewal))
+    at_renewal = (paid.ended_on.day() == paid.started_on.day()).cast("int32").mean()
+    everybody = ibis.window()
+    own = recurring.along(tables, paid)
+    paid = paid.mutate(
+        customer_since=recurring.since(paid),
+        _first=paid.ended_on.min().over(everybody),
+        _at_renewal=at_renewal.over(everybody) > 0.5,
     )
+    known = periods.snapshots(paid)
     known = known.filter(known.started_on < known.ends)
     runs = recurring.is_active(known, known.ends)
     each = ibis.window(group_by=["period", "customer"])
-    known = known.mutate(
-        mrr=runs.ifelse(known.mrr, 0.0).sum().over(each),
-        left=runs.cast("int32").max().over(each) == 0,
-        _last=known.ended_on.max().over(each),
-        _rank=ibis.row_number().over(
-            group_by=["period", "customer"],
-            order_by=[runs.desc(), known.mrr.desc(), known.subscription_id],
-        ),
+    order = [runs.desc(), known.mrr.desc(), known.subscription_id]
+    known = known.select(
+        recurring.these(known, [*own, "_first", "_at_renewal"])
+        | {
+            "mrr": runs.ifelse(known.mrr, 0.0).sum().over(each),
+            "left": runs.cast("int32").max().over(each) == 0,
+            "_last": known.ended_on.max().over(each),
+            "_rank": ibis.row_number().over(group_by=["period", "customer"], order_by=order),
+        }
     )
     one = known.filter(known._rank == 0)
     since, day_before = one.customer_since, (one.ends - ibis.interval(days=1)).cast("date")
@@ -88,13 +94,14 @@ def contracts(tables: Tables, periods: Periods) -> ir.Table:
     served = one.left.ifelse(ibis.greatest(begun, 1), whole)
     _, unwatched = months_between(since, one._first)
     entry = (since < one._first).fill_null(False).ifelse(unwatched, 0)
-    return one.mutate(
-        months=served.cast("int64"),
+    history = {
+        "months": served.cast("int64"),
         # Who stays for a month shows when it is over; who leaves in it, before. Counting the one
         # and not the other would overstate churn, so departures wait for the month to be over.
-        observed=one.left & (served <= whole),
-        entry=entry.cast("int64"),
-    ).drop("_last", "_rank", "_first", "_at_renewal")
+        "observed": one.left & (served <= whole),
+        "entry": entry.cast("int64"),
+    }
+    return one.select(recurring.these(one, [*own, "mrr", "left"]) | history)
 
 
 def months_between(start: ir.DateValue, until: ir.DateValue) -> tuple[ir.Value, ir.Value]:

@@ -35,3 +35,14 @@ def refuse(wrong: np.ndarray, because: str) -> None:
     if np.any(wrong):
         some, every = number(np.sum(wrong)), number(np.size(wrong))
         raise StatisticsError(f"No estimate: {because}; not so in {some} of {every}.")
+
+
+def log_mean(a: float, b: float) -> float:
+    """Give the logarithmic mean of two positive numbers.
+
+    Examples
+    --------
+    >>> round(float(log_mean(1.0, np.e)), 4), log_mean(2.0, 2.0)
+    (1.7183, 2.0)
+    """
+    return a if a == b else (b - a) / np.log(b / a)

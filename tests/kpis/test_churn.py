@@ -107,6 +107,20 @@ def test_customer_is_the_account_else_the_record_or_each_subscription_by_policy(
     assert by_subscription.notes == ["Counted by subscription, not by customer."]
 
 
+def test_gone_for_an_instant_at_the_edge_of_a_period_is_told_by_account():
+    """Two records of one account hand over; another account ends then, and a third begins."""
+    rows = running(
+        ("a", "2026-01-01", "2026-08-31"),
+        ("b", "2026-09-01", None),
+        ("c", "2026-01-01", "2026-08-31"),
+        ("d", "2026-09-01", None),
+    )
+    accounts = {"a": "X", "b": "X", "c": "Y", "d": "Z"}
+    rows["customers"] = [{"customer_id": key, "account_id": own} for key, own in accounts.items()]
+    (left_out,) = churn.left_out(workspace(rows).tables, Periods("2026-09"))
+    assert left_out.count.to_pyarrow().as_py() == 1
+
+
 def test_more_may_leave_than_were_there_by_baremetrics_rule_without_an_interval():
     rows = [("A", "2026-01-01", "2026-09-10"), *JOINED_AND_LEFT]
     found = churn(workspace(running(*rows)), "2026-09", churn="baremetrics")

@@ -211,8 +211,8 @@ def test_without_subscriptions_payments_tell_and_the_notes_say_what_they_cannot(
 
 
 def test_payments_have_a_second_opinion_in_place_of_the_division():
-    spread = lifetimes.value_by_convention(workspace(payments(), as_of="2024-06-30"), "2024-06")
-    spread = spread.set_index("convention").value
+    known = lifetimes.histories(workspace(payments(), as_of="2024-06-30"), "2024-06")
+    spread = lifetimes.value_by_convention(known).set_index("convention").value
     assert "margin a month ÷ monthly churn" not in spread
     other = spread["by Pareto/NBD in place of BG/NBD"]
     assert other == pytest.approx(spread["5 years, discounted"], rel=0.5)
@@ -221,7 +221,8 @@ def test_payments_have_a_second_opinion_in_place_of_the_division():
 
 def test_second_opinion_is_missing_where_the_first_is():
     once = {"payments": [ONE | {"paid_on": "2024-01-01"}]}
-    spread = lifetimes.value_by_convention(workspace(once, as_of="2024-06-30"), "2024-06")
+    known = lifetimes.histories(workspace(once, as_of="2024-06-30"), "2024-06")
+    spread = lifetimes.value_by_convention(known)
     assert spread.value.isna().all()
     assert spread.note.str.startswith("the histories are of 1 customer").all()
 

@@ -1,6 +1,6 @@
 """A forecast of one series, or of thousands at once, with the backtest that speaks for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,12 @@ class Forecast:
         """Name the model: a text for one series, a Series of them, by series, for a frame."""
         models = self.series.set_index("series")["model"]
         return models.iloc[0] if self.is_one else models
+
+    def of(self, name: Hashable) -> "Forecast":
+        """Give the forecast of one of the series."""
+        frames = (self.frame, self.series, self.backtest, self.earlier, self.history)
+        own = (each[each["series"] == name].reset_index(drop=True) for each in frames)
+        return Forecast(*own, is_one=True)
 
     @property
     def verdict(self) -> str:

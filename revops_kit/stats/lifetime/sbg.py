@@ -60,14 +60,14 @@ class ShiftedBetaGeometric:
         (t,) = floats(t)
         return plain(np.exp(betaln(self.alpha, self.beta + t) - betaln(self.alpha, self.beta)))
 
-    def derl(self, n: int, discount: float) -> float:
+    def derl(self, n: ArrayLike, discount: float) -> float | np.ndarray:
         """Give the discounted expected residual lifetime of a customer, in periods.
 
         Parameters
         ----------
         n
-            The renewal now due; the customer has made n - 1. That renewal counts in full, the one
-            after it is discounted once.
+            The renewal now due, 1 and more; the customer has made n - 1. That renewal counts in
+            full, the one after it is discounted once.
         discount
             Rate per period. At 0 the result is infinite if alpha ≤ 1.
 
@@ -81,13 +81,20 @@ class ShiftedBetaGeometric:
         >>> round(ShiftedBetaGeometric(3.8, 15.2).derl(n=1, discount=0.1), 2)
         3.31
         """
+        (n,) = floats(n)
         alpha, beta = self.alpha, self.beta + n - 1
         if discount == 0:
-            return beta / (alpha - 1) if alpha > 1 else np.inf
+            return plain(beta / (alpha - 1) if alpha > 1 else np.full_like(beta, np.inf))
         # SciPy's hyp2f1 is NaN for much of the range, at (1, 6.2; 8.2; 1/1.002) for one. The mean
         # of the sum over chances of leaving is the same number, and always there.
-        chance, weight = beta_rule(alpha, beta, nodes=256)
-        return float(weight @ ((1 - chance) * (1 + discount) / (discount + chance)))
+        latest = n.max()
+        chance, weight = beta_rule(alpha, self.beta + latest - 1, nodes=256)
+        ahead = [weight @ ((1 - chance) * (1 + discount) / (discount + chance))]
+        # A renewal earlier, it is made by so many, and what follows is discounted once more.
+        for due in np.arange(latest - 1, n.min() - 1, -1):
+            made = (self.beta + due - 1) / (alpha + self.beta + due - 1)
+            ahead.append(made * (1 + ahead[-1] / (1 + discount)))
+        return plain(np.array(ahead)[(latest - n).astype(int)])
 
     def discounted_lifetime(self, periods: int, discount: float) -> float:
         """Give the discounted periods that a new customer stays, of the first `periods`.
