@@ -53,11 +53,14 @@ def main() -> None:
         sys.exit(1)
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
-    if kernel := serve(run, [*modules, *OFTEN.split()]):
-        prctl(DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        become_kernel(kernel)
+    kernel = serve(run, [*modules, *OFTEN.split()])
+    if not kernel:
+        # Somebody waits for it, and Python would tidy up every module first.
+        os._exit(0)
+    prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    become_kernel(kernel)
 
 
 def preload() -> None:
