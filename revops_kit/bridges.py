@@ -4,9 +4,10 @@ Each function gives a `Bridge`: steps to draw, what they leave over, and the row
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -20,7 +21,8 @@ from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import conversion_rate, forecast_accuracy
 from revops_kit.noted import lacking
 from revops_kit.periods import Period, Periods, shift, spoken
-from revops_kit.tables import SEGMENT, stack
+from revops_kit.stats.arrays import log_mean
+from revops_kit.tables import SEGMENT, Tables, stack
 from revops_kit.units import MONEY, MONEY_PER_DAY, Unit
 from revops_kit.wording import Words
 
@@ -36,6 +38,13 @@ FACTORS = {
     "amount": ("amount", "amounts", 1),
     "cycle": ("days", "timed", -1),
 }
+
+
+class Behind(NamedTuple):
+    """The rows behind a bridge, and what each adds to every step: nothing where it is missing."""
+
+    rows: ir.Table
+    adds: Mapping[str, ir.Value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +63,8 @@ class Bridge:
         is no bridge.
     missing_because
         Why there is none.
+    reach
+        Finds what is behind it, which not everybody looks at.
     """
 
     title: str
@@ -62,8 +73,12 @@ class Bridge:
     currency: str
     frame: pd.DataFrame
     missing_because: str = ""
-    behind: ir.Table | None = field(default=None, repr=False)
-    adds: Mapping[str, ir.Value] = field(default_factory=dict, repr=False)
+    reach: Callable[[], Behind] | None = field(default=None, repr=False)
+
+    @cached_property
+    def behind(self) -> Behind:
+        """The rows behind it, lazily; where there is no bridge, there are none to ask for."""
+        return self.reach()
 
     @property
     def residual(self) -> float:
@@ -91,11 +106,12 @@ class Bridge:
         UnknownNameError
             When there is no such step.
         """
-        if self.frame.empty or self.behind is None:
+        if self.frame.empty:
             return ibis.memtable([], schema={"adds": "float64"})
-        if step not in self.adds:
-            raise UnknownNameError("a step", step, self.adds, f"in the bridge {self.title!r}")
-        rows = self.behind.mutate(adds=self.adds[step].cast("float64"))
+        rows, adds = self.behind
+        if step not in adds:
+            raise UnknownNameError("a step", step, adds, f"in the bridge {self.title!r}")
+        rows = rows.mutate(adds=adds[step].cast("float64"))
         rows = rows.filter(rows.adds.notnull())
         rows = rows.drop(*(name for name in rows.columns if name.startswith("_")))
         return rows.order_by(rows.adds.abs().desc())
@@ -137,16 +153,20 @@ def recurring_revenue(ws: Workspace, periods: str | Periods) -> Bridge:
     about = ("Recurring revenue", "What customers did: came, grew, came back, shrank, left")
     if missing := lacking(ws.tables, {"subscriptions": ("mrr",)}):
         return _none(about, MONEY, ws.currency, missing)
-    rows = recurring.movements(ws.tables, within(ws, periods))
     kinds = ("new", "expansion", "reactivation", "contraction", "churn")
-    sides = {name: rows[name].nullif(0.0) for name in ("start_mrr", *kinds, "end_mrr")}
     columns = {
         "start": ("_start_mrr", 1),
         **{kind: (f"_{kind}", -1 if kind in ("contraction", "churn") else 1) for kind in kinds},
         "end": ("_end_mrr", 1),
     }
-    rows = rows.mutate(**{f"_{name}": value for name, value in sides.items()})
-    return _from_columns(about, ws.currency, rows, columns)
+    run = within(ws, periods)
+
+    def rows(tables: Tables) -> ir.Table:
+        moved = recurring.movements(tables, run)
+        sides = {f"_{name}": moved[name].nullif(0.0) for name in ("start_mrr", *kinds, "end_mrr")}
+        return moved.mutate(**sides)
+
+    return _from_columns(about, ws, rows, columns)
 
 
 def forecast_error(ws: Workspace, periods: str | Periods) -> Bridge:
@@ -176,16 +196,20 @@ def forecast_error(ws: Workspace, periods: str | Periods) -> Bridge:
         columns=COLUMNS,
     )
 
-    rows = forecast_accuracy.rows(ws.tables, run)
-    rows = rows.filter(rows.month.isin(day.to_list()))
-    short = rows.actual.fill_null(0.0) - rows.forecast.fill_null(0.0)
-    adds = {
-        "forecast": rows.forecast,
-        "promised too much": rows.month.isin(day[error > 0].to_list()).ifelse(short, NOTHING),
-        "promised too little": rows.month.isin(day[error < 0].to_list()).ifelse(short, NOTHING),
-        "won": rows.actual,
-    }
-    return Bridge(*about, MONEY, ws.currency, frame, behind=rows, adds=adds)
+    def reach() -> Behind:
+        rows = forecast_accuracy.rows(ws.tables, run)
+        rows = rows.filter(rows.month.isin(day.to_list()))
+        short = rows.actual.fill_null(0.0) - rows.forecast.fill_null(0.0)
+        much, little = (rows.month.isin(day[which].to_list()) for which in (error > 0, error < 0))
+        adds = {
+            "forecast": rows.forecast,
+            "promised too much": much.ifelse(short, NOTHING),
+            "promised too little": little.ifelse(short, NOTHING),
+            "won": rows.actual,
+        }
+        return Behind(rows, adds)
+
+    return Bridge(*about, MONEY, ws.currency, frame, reach=reach)
 
 
 def pipeline(ws: Workspace, period: str) -> Bridge:
@@ -213,17 +237,16 @@ def pipeline(ws: Workspace, period: str) -> Bridge:
     columns = {
         step: (f"_{step.replace(' ', '_')}", -1 if step in minus else 1) for step in [*steps, "end"]
     }
-    return _from_columns(about, ws.currency, _pipeline_rows(ws, period), columns)
+    return _from_columns(about, ws, partial(_pipeline_rows, span=within(ws, period)), columns)
 
 
-def _pipeline_rows(ws: Workspace, period: str) -> ir.Table:
+def _pipeline_rows(tables: Tables, span: Periods) -> ir.Table:
     """Say what each deal that was in the period's pipeline adds to each step; else nothing."""
-    span = within(ws, period)
     now = span.each[-1]
     closes = min(now.end, span.known_until)
-    before = _seen(ws, span, now.start, "was")
-    after = _seen(ws, span, closes, "is")
-    rows = ws.tables.opportunities
+    before = _seen(tables, span, now.start, "was")
+    after = _seen(tables, span, closes, "is")
+    rows = tables.opportunities
     rows = rows.left_join(before, rows.opportunity_id == before.was_deal)
     rows = rows.left_join(after, rows.opportunity_id == after.is_deal)
     closed = rows.closed_at.cast("date")
@@ -254,16 +277,11 @@ def _pipeline_rows(ws: Workspace, period: str) -> ir.Table:
     return rows.filter(was_in | is_in | decided).mutate(**parts)
 
 
-def _seen(ws: Workspace, span: Periods, day: dt.date, prefix: str) -> ir.Table:
+def _seen(tables: Tables, span: Periods, day: dt.date, prefix: str) -> ir.Table:
     """Look at the open deals of one day: key, amount and expected close under a prefix."""
-    seen = deals.open_on(ws.tables, day, span)
-    return seen.select(
-        **{
-            f"{prefix}_deal": seen.opportunity_id,
-            f"{prefix}_amount": seen.amount,
-            f"{prefix}_expected": seen.expected_close,
-        }
-    )
+    seen = deals.open_on(tables, day, span, "amount", "expected_close")
+    columns = {"deal": "opportunity_id", "amount": "amount", "expected": "expected_close"}
+    return seen.select(**{f"{prefix}_{name}": seen[column] for name, column in columns.items()})
 
 
 def _inside(day: ir.DateValue, period: Period) -> ir.BooleanValue:
@@ -306,11 +324,16 @@ def velocity(trend: Result) -> Bridge:
     steps = [(before, start, "total")]
     steps += [(name, effect, "change") for name, effect in effects.items()]
     frame = pd.DataFrame([*steps, (now, end, "total")], columns=COLUMNS)
+    reach = partial(_behind_velocity, trend, each, before, now)
+    return Bridge(*about, MONEY_PER_DAY, trend.currency, frame, reach=reach)
 
+
+def _behind_velocity(trend: Result, each: pd.DataFrame, before: str, now: str) -> Behind:
+    """Find the deals behind velocity's change, by what one of `each` period and segment adds."""
     last = replace(trend.periods, count=2)
     rows = trend.kpi.rows(trend.tables, last)
     rows = rows.mutate(_segment=rows[SEGMENT] if trend.by else ibis.literal(""))
-    each["_day"] = each.period.map({period.label: period.start for period in last})
+    each = each.assign(_day=each.period.map({period.label: period.start for period in last}))
     each = ibis.memtable(each[[name for name in each if name.startswith("_")]])
     behind = rows.inner_join(each, [rows.period == each._day, rows._segment == each._part])
     is_open, is_now = behind.open == 1, behind.period == last.each[1].start
@@ -323,7 +346,7 @@ def velocity(trend: Result) -> Bridge:
         "mix": is_open.ifelse(behind._mix, NOTHING),
         now: (is_open & is_now).ifelse(behind._value, NOTHING),
     }
-    return Bridge(*about, MONEY_PER_DAY, trend.currency, frame, behind=behind, adds=adds)
+    return Behind(behind, adds)
 
 
 def _one_deal_adds(parts: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
@@ -408,16 +431,25 @@ def mix_and_rate(before: Result, now: Result) -> Bridge:
     steps += [("mix", ((weight[1] - weight[0]) * mean_rate).sum(), "change")]
     steps += [(now.period, wholes[1].numerator / wholes[1].denominator, "total")]
     frame = pd.DataFrame(steps, columns=COLUMNS)
+    reach = partial(_behind_rate_and_mix, (before, now), counts, mean_weight, mean_rate)
+    return Bridge(*about, unit, currency, frame, reach=reach)
 
+
+def _behind_rate_and_mix(
+    results: tuple[Result, Result], counts: list[pd.DataFrame], weight: pd.Series, rate: pd.Series
+) -> Behind:
+    """Find the rows behind a share's change, by what one of each period and segment adds."""
+    before, now = results
+    segments, wholes = rate.index, [part.denominator.sum() for part in counts]
     both = (counts[0].denominator > 0) & (counts[1].denominator > 0)
     sides = []
-    for at, (result, sign) in enumerate(((before, -1), (now, 1))):
+    for at, (result, sign) in enumerate(zip(results, (-1, 1), strict=True)):
         one = pd.DataFrame(
             {
                 "_part": segments,
-                "_value": 1 / wholes[at].denominator,
-                "_rate": sign * (mean_weight / counts[at].denominator).where(both, 0.0),
-                "_mix": sign * mean_rate / wholes[at].denominator,
+                "_value": 1 / wholes[at],
+                "_rate": sign * (weight / counts[at].denominator).where(both, 0.0),
+                "_mix": sign * rate / wholes[at],
                 "_is_now": bool(at),
             }
         )
@@ -430,31 +462,20 @@ def mix_and_rate(before: Result, now: Result) -> Bridge:
         "mix": behind.denominator * behind._mix,
         now.period: behind._is_now.ifelse(share, NOTHING),
     }
+    by_rate = behind.numerator * behind._rate
     for name in segments:
-        adds[f"rate of {name}"] = (behind._part == name).ifelse(
-            behind.numerator * behind._rate, NOTHING
-        )
-    return Bridge(*about, unit, currency, frame, behind=behind, adds=adds)
-
-
-def log_mean(a: float, b: float) -> float:
-    """Give the logarithmic mean of two positive numbers.
-
-    Examples
-    --------
-    >>> round(float(log_mean(1.0, np.e)), 4), log_mean(2.0, 2.0)
-    (1.7183, 2.0)
-    """
-    return a if a == b else (b - a) / np.log(b / a)
+        adds[f"rate of {name}"] = (behind._part == name).ifelse(by_rate, NOTHING)
+    return Behind(behind, adds)
 
 
 def _from_columns(
     about: tuple[str, str],
-    currency: str,
-    rows: ir.Table,
+    ws: Workspace,
+    rows_of: Callable[[Tables], ir.Table],
     columns: Mapping[str, tuple[str, int]],
 ) -> Bridge:
     """Add up rows that have a column for each step, and say with which sign it counts."""
+    rows = rows_of(replace(ws.tables, carried=False))
     sums = rows.aggregate(
         **{f"_{at}": rows[name].sum() for at, (name, _) in enumerate(columns.values())}
     )
@@ -466,8 +487,12 @@ def _from_columns(
         ],
         columns=COLUMNS,
     )
-    adds = {step: sign * rows[name] for step, (name, sign) in columns.items()}
-    return Bridge(*about, MONEY, currency, frame, behind=rows, adds=adds)
+
+    def reach() -> Behind:
+        whole = rows_of(ws.tables)
+        return Behind(whole, {step: sign * whole[name] for step, (name, sign) in columns.items()})
+
+    return Bridge(*about, MONEY, ws.currency, frame, reach=reach)
 
 
 def _none(about: tuple[str, str], unit: Unit, currency: str, reason: str) -> Bridge:

@@ -58,13 +58,12 @@ def churn(ws: Workspace, period: str) -> Spread:
         return replace(spread, missing_because=missing)
     customers = recurring.movements(ws.tables, run)
     free = recurring.on_free_plans(ws.tables, run).select(_period="period", _free="customer")
-    customers = customers.left_join(
+    joined = customers.left_join(
         free, [customers.period == free._period, customers.customer == free._free]
     )
-    customers = customers.mutate(
-        mrr=ibis.greatest(customers.start_mrr, customers.end_mrr, customers.mrr),
-        is_free=customers._free.notnull(),
-    ).drop("_period", "_free")
+    highest = ibis.greatest(joined.start_mrr, joined.end_mrr, joined.mrr)
+    theirs = {name: joined[name] for name in customers.columns}
+    customers = joined.select(**theirs | {"mrr": highest}, is_free=joined._free.notnull())
     begins, is_new = customers.start_mrr == 0, customers.customer_since >= customers.starts
     why = ibis.cases(
         (begins & is_new & customers.left_in, "joined and left in the period"),

@@ -6,20 +6,30 @@ import ibis
 import ibis.expr.types as ir
 
 from revops_kit.periods import Periods
-from revops_kit.tables import Tables
+from revops_kit.tables import SEGMENT, Tables
 
 HISTORY = ("amount", "expected_close", "forecast_category", "stage")
+LIFE = ("opportunity_id", "opened_at", "closed_at", "outcome")
 
 
-def decided(tables: Tables) -> ir.Table:
-    """Pick the deals that were won or lost."""
+def known(tables: Tables, *names: str) -> ir.Table:
+    """Pick the deals with some of their columns, `LIFE` and the segment; all if none are named."""
     deals = tables.opportunities
+    if not names:
+        return deals
+    split = [SEGMENT] if SEGMENT in deals.columns else []
+    return deals.select(*dict.fromkeys([*LIFE, *names, *split]))
+
+
+def decided(tables: Tables, *names: str) -> ir.Table:
+    """Pick the deals that were won or lost, with the columns that `known` gives."""
+    deals = known(tables, *names)
     return deals.filter(deals.outcome != "open")
 
 
-def won(tables: Tables) -> ir.Table:
-    """Pick the deals that were won."""
-    deals = tables.opportunities
+def won(tables: Tables, *names: str) -> ir.Table:
+    """Pick the deals that were won, with the columns that `known` gives."""
+    deals = known(tables, *names)
     return deals.filter(deals.outcome == "won")
 
 
@@ -52,40 +62,51 @@ def with_cycle(tables: Tables, deals: ir.Table) -> ir.Table:
         The deals, with `cycle_started_on` (date) and `days` (whole calendar days; negative
         where the source says that it ended before it began, missing without a start).
     """
-    start = deals.opened_at.cast("date")
+    names, start = deals.columns, deals.opened_at.cast("date")
     if tables.policies.cycle_start == "lead" and tables.has("leads", "created_at"):
         leads = tables.leads.select("lead_id", "created_at")
         leads = leads.rename(_lead="lead_id", _contact="created_at")
         deals = deals.left_join(leads, deals.lead_id == leads._lead)
         start = ibis.coalesce(deals._contact.cast("date"), deals.opened_at.cast("date"))
-    timed = deals.mutate(cycle_started_on=start)
-    days = timed.closed_at.cast("date").delta(timed.cycle_started_on, unit="day")
-    return timed.mutate(days=days).drop(*(each for each in ("_lead", "_contact") if each in timed))
+    days = deals.closed_at.cast("date").delta(start, unit="day")
+    theirs = {name: deals[name] for name in names}
+    return deals.select(**theirs | {"cycle_started_on": start, "days": days})
 
 
-def open_at(tables: Tables, periods: Periods, *, ahead: bool = False) -> ir.Table:
+def open_at(tables: Tables, periods: Periods, *names: str, ahead: bool = False) -> ir.Table:
     """Pick the deals that were open when each period ended.
 
     A deal of which nobody wrote down when it was opened is open at the last day known, and of
     earlier days nothing can be said.
+
+    Parameters
+    ----------
+    *names
+        The columns to have beside `LIFE`; all where none are named.
 
     Returns
     -------
     Table, one row per open deal and period
         The columns of `opportunities`, with `period`, `starts` and `ends`.
     """
-    return _open(periods.snapshots(tables.opportunities, ahead=ahead), periods)
+    deals = known(tables, *names)
+    return _open(periods.snapshots(deals, ahead=ahead), periods)
 
 
-def open_on(tables: Tables, day: dt.date, periods: Periods) -> ir.Table:
+def open_on(tables: Tables, day: dt.date, periods: Periods, *names: str) -> ir.Table:
     """Pick the deals that were open when a day began, as they then stood.
+
+    Parameters
+    ----------
+    *names
+        The columns to have beside `LIFE`; all where none are named.
 
     Returns
     -------
     Table, one row per open deal
         The columns of `opportunities`, with `period` and `ends`: the day.
     """
-    deals = tables.opportunities
+    deals = known(tables, *names)
     seen = deals.mutate(period=ibis.literal(day), ends=ibis.literal(day))
     return as_they_stood(tables, _open(seen, periods))
 
@@ -102,10 +123,12 @@ def _open(deals: ir.Table, periods: Periods) -> ir.Table:
 def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
     """Give deals the amount, expected close, category and stage they had at `ends`.
 
+    Those of them that the deals have here.
+
     A CRM overwrites these; where `stage_changes` kept them, they are put back – also that
     there was none, which today's would contradict with hindsight.
     """
-    kept = [name for name in HISTORY if tables.has("stage_changes", name)]
+    kept = [name for name in HISTORY if name in deals.columns and tables.has("stage_changes", name)]
     if not kept or not tables.has("stage_changes", "changed_at"):
         return deals
     changes = tables.stage_changes
@@ -126,4 +149,4 @@ def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
     )
     is_known = joined._deal.notnull()
     put_back = {name: is_known.ifelse(joined[f"_{name}"], joined[name]) for name in kept}
-    return joined.mutate(**put_back).drop("_deal", "_period", *named)
+    return joined.mutate(**put_back).select(*deals.columns)

@@ -15,6 +15,7 @@ from revops_kit import deals
 from revops_kit.drivers import forecast_by_month, within
 from revops_kit.kpi import Workspace
 from revops_kit.kpis.forecast_accuracy import (
+    COUNTED,
     LADDER,
     Moment,
     at_lead,
@@ -298,7 +299,7 @@ def by_category(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     moments = at_lead(tables, run)
     if tables.has("stage_changes", "expected_close", "forecast_category"):
-        rows = standing(tables, moments)
+        rows = standing(tables, moments, "amount", "forecast_category")
         rows = rows.mutate(_category=written(rows.forecast_category))
     elif tables.has("forecasts", "category"):
         rows = _as_it_stood(tables, tables.forecasts, moments)
@@ -358,7 +359,7 @@ def calibration(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     kind = "month" if run.kind == "all" else run.kind
     spans = _spans(run, kind, _won_by_day(tables))
     moments = [(each.start, each.start, each.end) for each in spans]
-    rows = standing(tables, moments)
+    rows = standing(tables, moments, "amount", "forecast_category")
     category = written(rows.forecast_category.fill_null(BLANK))
     rows = rows.mutate(_category=category, stood=rows.amount.fill_null(0.0))
     is_won = rows.outcome == "won"
@@ -401,7 +402,7 @@ def calibration(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
 
 def _won_by_day(tables: Tables) -> pd.Series:
     """Add up what was won on each day on which a deal was decided."""
-    decided = deals.decided(tables).filter(lambda each: each.closed_at.notnull())
+    decided = deals.decided(tables, "amount").filter(lambda each: each.closed_at.notnull())
     amount = (decided.outcome == "won").ifelse(decided.amount.fill_null(0.0), 0.0)
     days = decided.group_by(day=decided.closed_at.cast("date")).aggregate(amount=amount.sum())
     found = days.to_pandas().sort_values("day")
@@ -444,7 +445,7 @@ def _submitted(tables: Tables, moments: list[Moment], months: int) -> dict:
 def _rebuilt(tables: Tables, moments: list[Moment], won: pd.Series) -> dict:
     """Add up what was won in the span so far, and the forecast of deals that stood open."""
     begun = tables.stage_changes.changed_at.cast("date").min().to_pyarrow().as_py()
-    rows = rebuilt(tables, moments)
+    rows = rebuilt(tables, standing(tables, moments, *COUNTED))
     sums = rows.group_by("day", "month").aggregate(forecast=rows.forecast.sum()).to_pandas()
     ahead = _keyed(sums.day, sums.month, sums.forecast)
     made = {}

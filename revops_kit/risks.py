@@ -48,8 +48,9 @@ def open_deals(ws: Workspace, periods: str | Periods, count: int = 15) -> pd.Dat
     if not ws.tables.has("stage_changes", "stage") or not ws.tables.has("opportunities"):
         return pd.DataFrame(columns=[*COLUMNS, "against", "marks"])
     span = within(ws, periods)
-    day = ibis.literal(min(span.end, span.known_until))
-    waiting = deals.open_on(ws.tables, min(span.end, span.known_until), span)
+    moment = min(span.end, span.known_until)
+    waiting = deals.open_on(ws.tables, moment, span, "owner", "stage", "amount")
+    day = ibis.literal(moment)
     spells = _spells(ws, day)
     usual = _usual(ws, spells, day).rename(_usual="stage")
     moved = spells.group_by(_deal="opportunity_id").aggregate(
@@ -80,7 +81,8 @@ def concentration(ws: Workspace, periods: str | Periods, top: int = 10) -> pd.Da
         One row: `deals`, `amount`, `top_amount` and `top_share`, of the `top` largest.
     """
     span = within(ws, periods)
-    waiting = deals.open_on(ws.tables, min(span.end, span.known_until), span)
+    moment = min(span.end, span.known_until)
+    waiting = deals.open_on(ws.tables, moment, span, "amount")
     amounts = waiting.amount.to_pandas().fillna(0.0).sort_values(ascending=False)
     whole, largest = amounts.sum(), amounts.head(top).sum()
     share = largest / whole if whole else np.nan
@@ -95,7 +97,9 @@ def _spells(ws: Workspace, day: ir.DateScalar) -> ir.Table:
     changes = ws.tables.stage_changes
     changes = changes.filter(changes.changed_at.cast("date") < day)
     in_turn = ibis.window(group_by="opportunity_id", order_by=["changed_at", "stage"])
-    return changes.mutate(
+    return changes.select(
+        "opportunity_id",
+        "stage",
         since=changes.changed_at.cast("date"),
         until=changes.changed_at.cast("date").lead().over(in_turn),
         is_pushed=changes.expected_close > changes.expected_close.lag().over(in_turn),

@@ -7,6 +7,7 @@ of customers, asked once, and reaches those whom a convention counts otherwise t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 
 import ibis
 import ibis.expr.types as ir
@@ -18,6 +19,10 @@ from revops_kit.kpi import Kpi
 from revops_kit.periods import spoken
 from revops_kit.units import Unit, plural
 from revops_kit.wording import Words
+
+PARTS = ["numerator", "denominator"]
+SIGNS = ["counted_more", "counted_less", "base_more", "base_less"]
+NAMED = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,24 +89,19 @@ class Spread:
             `counted_less`, and `base_more`, `base_less` of the denominator), `differs`: how many
             in all, and `missing_because`. The house's own comes first.
         """
-        columns = [
-            "convention", "rule", "value", "numerator", "denominator", "counted_more",
-            "counted_less", "base_more", "base_less", "differs", "missing_because",
-        ]  # fmt: skip
+        columns = ["convention", "rule", "value", *PARTS, *SIGNS, "differs", "missing_because"]
         if self.missing_because:
             return pd.DataFrame(columns=columns)
-        sums = self._sums
         rows = []
         for place, each in enumerate(self.conventions):
-            row = {name: sums[f"{name}_{place}"] for name in self._parts(each)}
-            value, why = row["numerator"], each.missing_because
-            if not self.kpi.summary.is_sum:
-                value = value / row["denominator"] if row["denominator"] else np.nan
+            row = {"convention": each.name, "rule": each.rule} | self._counted(place)
+            why = each.missing_because
+            if self.kpi.summary.is_sum:
+                row["value"] = row["numerator"]
+            else:
+                row["value"] = row["numerator"] / (row["denominator"] or np.nan)
                 why = why or ("" if row["denominator"] else self.kpi.empty)
-            if each.missing_because:
-                row = dict.fromkeys(row, np.nan)
-            row |= {"convention": each.name, "rule": each.rule, "missing_because": why}
-            rows.append(row | {"value": np.nan if why else value})
+            rows.append(row | {"missing_because": why})
         return pd.DataFrame(rows)[columns]
 
     def rows(self, convention: str) -> ir.Table:
@@ -139,7 +139,8 @@ class Spread:
         Parameters
         ----------
         names
-            How many customers to name of each kind, those with the highest MRR first.
+            How many customers to name of each kind, those with the highest MRR first; `NAMED` at
+            most.
 
         Returns
         -------
@@ -149,19 +150,20 @@ class Spread:
         """
         columns = ["convention", "why", "customers", self.counted, self.base, "who"]
         columns = [name for name in columns if name]
-        there = {
-            place: each for place, each in enumerate(self.conventions) if not each.missing_because
-        }
-        if len(there) < 2:
+        if len(self._told) < 2:
             return pd.DataFrame(columns=columns)
-        found = self._ranked(there).filter(ibis._.rank < names).order_by("rank").to_pandas()
-        keys = ["place", "why"]
-        made = found.groupby(keys, sort=False)[["customers", "counted", "base"]].first()
-        made["who"] = found.groupby(keys, sort=False).customer.agg(", ".join)
+        rows = pd.concat([self._differing(place) for place in self._told])
+        rows = rows.sort_values(["mrr", "name"], ascending=[False, True])
+        made = rows.groupby(["place", "why"]).agg(
+            customers=("customers", "sum"),
+            counted=("numerator", "sum"),
+            base=("denominator", "sum"),
+            who=("name", lambda each: ", ".join(each.dropna().head(names))),
+        )
         made = made.reset_index().sort_values(
             ["place", "customers", "why"], ascending=[True, False, True], ignore_index=True
         )
-        made["convention"] = [there[place].name for place in made.place]
+        made["convention"] = [self.conventions[place].name for place in made.place]
         return made.rename(columns={"counted": self.counted, "base": self.base})[columns]
 
     def headline(self) -> Words:
@@ -177,86 +179,93 @@ class Spread:
                 f"{what} is {self._write(low.value)} by all "
                 f"{len(told)} conventions that can be counted here."
             )
+        differs = np.any([self._signs(place).any(axis=1) for place in self._told], axis=0)
+        differing = int(self._added.customers[differs].sum())
         return Words(
             f"{what} lies between {self._write(low.value)} "
             f"({low.convention}) and {self._write(high.value)} ({high.convention}); "
-            f"{plural(int(self._sums.differing), 'customer')} make the difference."
+            f"{plural(differing, 'customer')} make the difference."
         )
 
     def _write(self, value: float) -> str:
         return self.kpi.unit.write(value, self.currency)
 
-    @cached_property
-    def _sums(self) -> pd.Series:
-        """Add up what customers add to each row of the frame, and count whom any differs on."""
-        parts = {
-            f"{name}_{place}": value
-            for place, each in enumerate(self.conventions)
-            for name, value in self._parts(each).items()
-        }
-        wide = self.customers.select(**parts)
-        differs = [
-            wide[f"differs_{place}"] > 0
-            for place, each in enumerate(self.conventions)
-            if not each.missing_because
-        ]
-        sums = {name: wide[name].sum().cast("float64") for name in parts}
-        sums["differing"] = ibis.or_(*differs).cast("float64").sum()
-        return wide.aggregate(**sums).to_pandas().iloc[0].fillna(0.0)
+    @property
+    def _told(self) -> list[int]:
+        """The places of the conventions that can be counted here."""
+        return [at for at, each in enumerate(self.conventions) if not each.missing_because]
 
-    def _ranked(self, there: Mapping[int, Convention]) -> ir.Table:
-        """Give a row per convention and customer that it counts otherwise, the largest first.
+    @cached_property
+    def _added(self) -> pd.DataFrame:
+        """Fetch what customers add by each convention, those together that all count alike.
 
         Returns
         -------
-        Table
-            `place` of the convention, `why`, `customer`, `rank` among those of the same why, and
-            of these all how many there are and what they add up to.
+        DataFrame
+            `name` of the largest customers, who have a row each, and missing for the rest of
+            those like them; how many `customers`, the highest `mrr`, and by place of the
+            convention `numerator_0`, `denominator_0`, `why_0`, and the signs of what the parts
+            are beyond the house's, `more_numerator_0`, `more_denominator_0`; and so on.
         """
-        house = self.conventions[0]
-        parts = {}
-        for place, each in there.items():
-            parts[f"counted_{place}"] = (each.numerator - house.numerator).cast("float64")
-            parts[f"base_{place}"] = (each.denominator - house.denominator).cast("float64")
-            parts[f"why_{place}"] = each.why
-        wide = self.customers.select("customer", "mrr", **parts)
-        rows = wide.cross_join(ibis.memtable({"place": list(there)}))
-        rows = rows.select(
-            "place",
-            "customer",
-            "mrr",
-            **{
-                name: ibis.cases(*((rows.place == at, rows[f"{name}_{at}"]) for at in there))
-                for name in ("counted", "base", "why")
-            },
+        parts, asked = _once(
+            {
+                f"{part}_{place}": getattr(self.conventions[place], part)
+                for place, part in product(self._told, [*PARTS, "why"])
+            }
         )
-        rows = rows.filter((rows.counted != 0) | (rows.base != 0))
-        alike = ibis.window(group_by=["place", "why"])
-        return rows.mutate(
-            customers=rows.count().over(alike),
-            counted=rows.counted.sum().over(alike),
-            base=rows.base.sum().over(alike),
-            rank=ibis.row_number().over(
-                group_by=["place", "why"],
-                order_by=[ibis.desc("mrr", nulls_first=False), "customer"],
-            ),
+        wide = self.customers.select("customer", "mrr", **asked)
+        signs, compared = _once(
+            {
+                f"more_{part}_{place}": (
+                    wide[parts[f"{part}_{place}"]] - wide[parts[f"{part}_0"]]
+                ).sign()
+                for place, part in product(self._told, PARTS)
+            }
         )
+        wide = wide.mutate(**compared)
+        alike = [*compared, *(name for name in asked if name.startswith("why"))]
+        largest = [ibis.desc("mrr", nulls_first=False), "customer"]
+        wide = wide.mutate(rank=ibis.row_number().over(group_by=alike, order_by=largest))
+        named = (wide.rank < NAMED).ifelse(wide.customer, ibis.null())
+        sums = {name: wide[name].sum().cast("float64") for name in asked if name not in alike}
+        grouped = wide.group_by(*alike, name=named)
+        found = grouped.aggregate(customers=wide.count(), mrr=wide.mrr.max(), **sums).to_pandas()
+        return found.assign(**{name: found[once] for name, once in (parts | signs).items()})
 
-    def _parts(self, each: Convention) -> dict[str, ir.NumericValue]:
-        """Say what each customer adds to a row of the frame."""
-        house = self.conventions[0]
-        more = {
-            "counted_more": each.numerator > house.numerator,
-            "counted_less": each.numerator < house.numerator,
-            "base_more": each.denominator > house.denominator,
-            "base_less": each.denominator < house.denominator,
-        }
-        differs = (each.numerator != house.numerator) | (each.denominator != house.denominator)
-        flags = {name: flag.cast("int64") for name, flag in (more | {"differs": differs}).items()}
-        return {"numerator": each.numerator, "denominator": each.denominator} | flags
+    def _differing(self, place: int) -> pd.DataFrame:
+        """Give the rows of `_added` that a convention counts otherwise than the house, and why."""
+        added = self._added
+        rows = added[["name", "mrr", "customers"]].assign(
+            place=place,
+            why=added[f"why_{place}"],
+            **{part: added[f"{part}_{place}"] - added[f"{part}_0"] for part in PARTS},
+        )
+        return rows[self._signs(place).any(axis=1)]
+
+    def _counted(self, place: int) -> dict[str, float]:
+        """Add up a convention's parts, and count whom it counts otherwise; missing if untold."""
+        if place not in self._told:
+            return dict.fromkeys([*PARTS, *SIGNS, "differs"], np.nan)
+        added, signs = self._added, self._signs(place)
+        sums = {part: float(added[f"{part}_{place}"].sum()) for part in PARTS}
+        flags = {name: signs[name] for name in SIGNS} | {"differs": signs.any(axis=1)}
+        return sums | {name: float(added.customers[flag].sum()) for name, flag in flags.items()}
+
+    def _signs(self, place: int) -> pd.DataFrame:
+        """Tell which rows of `_added` a convention counts more or less than the house does."""
+        counted, base = (self._added[f"more_{part}_{place}"] for part in PARTS)
+        flags = [counted > 0, counted < 0, base > 0, base < 0]
+        return pd.DataFrame(dict(zip(SIGNS, flags, strict=True)))
 
     def _named(self, name: str) -> Convention:
         known = {each.name: each for each in self.conventions}
         if name not in known:
             raise UnknownNameError("a convention", name, known)
         return known[name]
+
+
+def _once(values: Mapping[str, ir.Value]) -> tuple[dict[str, str], dict[str, ir.Value]]:
+    """Give values that are the same one name: the name of each, and the values by name."""
+    first: dict = {}
+    names = {name: first.setdefault(value.op(), name) for name, value in values.items()}
+    return names, {name: values[name] for name in first.values()}

@@ -49,8 +49,9 @@ def assert_rows_add_up(bridge):
     """The rows behind every bar are together as long as the bar."""
     assert abs(bridge.residual) <= 0.01
     steps = dict(zip(bridge.frame.step, bridge.frame.amount, strict=True))
-    sums = [bridge.adds[step].sum() for step in steps]
-    added = bridge.behind.aggregate(**{f"_{at}": each for at, each in enumerate(sums)}).to_pandas()
+    rows, adds = bridge.behind
+    sums = [adds[step].sum() for step in steps]
+    added = rows.aggregate(**{f"_{at}": each for at, each in enumerate(sums)}).to_pandas()
     for step, found in zip(steps, added.fillna(0.0).iloc[0], strict=True):
         assert found == pytest.approx(steps[step], rel=1e-9, abs=1e-9), step
     largest = max(steps, key=lambda step: abs(steps[step]))
@@ -142,9 +143,10 @@ def test_every_pipeline_closes_for_every_deal(drawn):
     ws = samples.workspace(rows, as_of="2026-10-10")
     for period in (MONTH, "2026-10"):
         bridge = bridges.pipeline(ws, period)
-        adds = {step: each.fill_null(0.0) for step, each in bridge.adds.items()}
+        rows, adds = bridge.behind
+        adds = {step: each.fill_null(0.0) for step, each in adds.items()}
         end = adds.pop("end")
-        left = bridge.behind.aggregate(most=(sum(adds.values()) - end).abs().max())
+        left = rows.aggregate(most=(sum(adds.values()) - end).abs().max())
         assert (left.most.to_pyarrow()[0].as_py() or 0.0) < 1e-9
         assert abs(bridge.residual) <= 0.01
 

@@ -17,6 +17,8 @@ from revops_kit.units import SHARE
 
 # Forecast categories from the surest on: a cumulative forecast adds up all to its own.
 LADDER = ("commit", "mostlikely", "bestcase", "pipeline")
+# What a forecast is rebuilt from.
+COUNTED = ("amount", "stage", "forecast_category")
 # The day that is looked from, and the span that is forecast: first day in it, first day after.
 Moment = tuple[dt.date, dt.date, dt.date]
 
@@ -55,11 +57,13 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> both.forecast.sum().to_pyarrow().as_py(), both.actual.sum().to_pyarrow().as_py()
     (950.0, 1000.0)
     """
+    # What is counted is narrow; the rows that are looked at are whole.
+    names = () if tables.carried else COUNTED
     if tables.has("forecasts"):
         expected = submitted(tables)
     else:
-        expected = rebuilt(tables, at_lead(tables, periods))
-    won = deals.won(tables)
+        expected = rebuilt(tables, standing(tables, at_lead(tables, periods), *names))
+    won = deals.won(tables, *names)
     won = won.mutate(month=_month(won.closed_at), forecast=ibis.null("float64"), actual=won.amount)
     expected = expected.mutate(actual=ibis.null("float64"))
     both = stack(expected.drop("amount"), won)
@@ -92,19 +96,26 @@ def latest(made: ir.Table, *seen: str) -> ir.Table:
     return made.filter(made.made_on == made._latest).drop("_latest")
 
 
-def rebuilt(tables: Tables, moments: list[Moment]) -> ir.Table:
+def rebuilt(tables: Tables, waiting: ir.Table) -> ir.Table:
     """Rebuild forecasts from what stage changes, or snapshots, said at moments.
 
     A deal then open and expected in the span forecast counts whole where its forecast category
     was the policy's, or a surer one; without categories, by the share of earlier deals in its
     stage that were won.
+
+    Parameters
+    ----------
+    waiting
+        As `standing` gives it.
     """
-    waiting = standing(tables, moments)
     if tables.has("stage_changes", "forecast_category"):
-        counted = surer(tables.policies.forecast_category)
-        is_counted = written(waiting.forecast_category).isin(counted)
-        return waiting.filter(is_counted).mutate(forecast=waiting.amount)
+        return waiting.filter(is_counted(tables, waiting)).mutate(forecast=waiting.amount)
     return weighted_by_stage(tables, waiting)
+
+
+def is_counted(tables: Tables, waiting: ir.Table) -> ir.BooleanValue:
+    """Tell whether deals stood in the policy's category, or a surer one."""
+    return written(waiting.forecast_category).isin(surer(tables.policies.forecast_category))
 
 
 def weighted_by_stage(tables: Tables, waiting: ir.Table) -> ir.Table:
@@ -127,8 +138,13 @@ def weighted_by_stage(tables: Tables, waiting: ir.Table) -> ir.Table:
     return weighed.mutate(forecast=weighed.amount * share).drop("_stage", "_until", "_share")
 
 
-def standing(tables: Tables, moments: list[Moment]) -> ir.Table:
+def standing(tables: Tables, moments: list[Moment], *names: str) -> ir.Table:
     """Pick the deals that were open at moments and expected in a span, as they then stood.
+
+    Parameters
+    ----------
+    *names
+        The columns to have beside those that tell what stood where; all where none are named.
 
     Returns
     -------
@@ -140,17 +156,15 @@ def standing(tables: Tables, moments: list[Moment]) -> ir.Table:
     later = ONE_DAY if is_from_snapshots(tables) else dt.timedelta()
     schema = ibis.schema({"day": "date", "ends": "date", "month": "date", "until": "date"})
     seen = [(day, day + later, start, until) for day, start, until in moments]
-    waiting = tables.opportunities.cross_join(ibis.memtable(seen, schema=schema))
+    names = (*names, "expected_close") if names else ()
+    known = deals.known(tables, *names)
+    waiting = known.cross_join(ibis.memtable(seen, schema=schema))
     closed, opened = waiting.closed_at.cast("date"), waiting.opened_at.cast("date")
     running = (waiting.outcome == "open") | (closed >= waiting.day)
     waiting = waiting.filter(running & (opened.isnull() | (opened < waiting.ends)))
-    waiting = waiting.mutate(
-        period=waiting.ends,
-        amount=ibis.null("float64"),
-        expected_close=ibis.null("date"),
-        forecast_category=ibis.null("string"),
-        stage=ibis.null("string"),
-    )
+    # What today's table says of these would be hindsight.
+    unknown = {name: ibis.null(waiting[name].type()) for name in deals.HISTORY if name in waiting}
+    waiting = waiting.mutate(period=waiting.ends, **unknown)
     # The state is that of the day, whichever spans are forecast on it.
     waiting = deals.as_they_stood(tables, waiting)
     expected = waiting.expected_close.cast("date")

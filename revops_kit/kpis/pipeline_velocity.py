@@ -46,7 +46,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> [both[part].sum().to_pyarrow().as_py() for part in ("open", "decided", "won")]
     [1, 4, 2]
     """
-    waiting = deals.open_at(tables, periods).drop("starts", "ends")
+    # What is counted is narrow; the rows that are looked at are whole.
+    names = () if tables.carried else ("amount", "lead_id")
+    waiting = deals.open_at(tables, periods, *names).drop("starts", "ends")
     zero = ibis.literal(0, "int64")
     waiting = waiting.mutate(
         open=ibis.literal(1, "int64"),
@@ -55,7 +57,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
         won_amount=ibis.null("float64"),
         won_days=ibis.null("int64"),
     )
-    closed = deals.with_cycle(tables, deals.decided(tables))
+    closed = deals.with_cycle(tables, deals.decided(tables, *names))
     if tables.policies.velocity_window == "all":
         closed = periods.snapshots(closed)
         known = closed.closed_at.isnull() | (closed.closed_at.cast("date") < closed.ends)

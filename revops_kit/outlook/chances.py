@@ -13,6 +13,8 @@ read off all deals known today, once.)
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -25,7 +27,8 @@ from revops_kit.tables import Tables
 
 AGES = (30, 60, 90, 180, 360)
 SIZES = (1 / 3, 2 / 3)
-GROUPS = (["stage", "age", "size"], ["stage", "size"], ["stage"], [])
+ALIKE = ["stage", "age", "size"]
+GROUPS = (ALIKE, ["stage", "size"], ["stage"], [])
 """What deals are alike by; the next where too few were."""
 KEPT = 0.9
 """Share of lost deals that must have an amount for deals to be alike by size."""
@@ -34,6 +37,29 @@ ENOUGH = 20
 
 LAST = 730
 """Days that deals are followed; who is won later than that is won too late to be waited for."""
+OPEN, WON, LOST = range(3)
+
+
+class Waiting(NamedTuple):
+    """Open deals: the groups of those that are alike, the group of each deal, and its amount.
+
+    A group is what its deals have in common: the values of `ALIKE`.
+    """
+
+    alike: list[tuple]
+    group: np.ndarray
+    amount: np.ndarray
+
+
+class Known(NamedTuple):
+    """What had become of landmarks: group, days since, end (`OPEN`, `WON` or `LOST`), and sums."""
+
+    group: np.ndarray
+    days: np.ndarray
+    end: np.ndarray
+    count: np.ndarray
+    amount: np.ndarray
+    final: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,36 +68,62 @@ class Landmarks:
 
     Attributes
     ----------
-    counts
-        A row per `day` (the month's first), `stage` ("" where none is kept), `age` (which band of
-        `AGES`), `size` (which third), `closed` (day, missing while open) and `outcome`: `count`,
-        `amount` (as it stood, or as is usual) and `final` (what it became).
+    alike
+        The groups of deals that are alike: `stage` ("" where none is kept), `age` (which band of
+        `AGES`), `size` (which third).
+    group, day, closed, end
+        Which deals: their group, the month's first day, the day they closed (missing while open)
+        and how they ended (`OPEN`, `WON` or `LOST`).
+    count, amount, final
+        How many they are, their amount (as it stood, or as is usual), and what it became.
     """
 
-    counts: pd.DataFrame
+    alike: list[tuple]
+    group: np.ndarray
+    day: np.ndarray
+    closed: np.ndarray
+    end: np.ndarray
+    count: np.ndarray
+    amount: np.ndarray
+    final: np.ndarray
 
     @property
     def decided(self) -> int:
         """How many were decided, those open when several months began each time."""
-        return int(self.counts["count"][self.counts.closed.notna()].sum())
+        return int(self.count[self.end != OPEN].sum())
 
-    def known(self, day: dt.date) -> pd.DataFrame:
-        """Give what was known when a day began: `days` and `event` ("" while open), by landmark.
+    def known(self, day: dt.date) -> Known:
+        """Give what was known when a day began, the landmarks before it.
 
         A deal that closed on the landmark's day took 0 days.
         """
-        seen = self.counts[self.counts.day < pd.Timestamp(day)]
-        is_closed = seen.closed < pd.Timestamp(day)
+        today = np.datetime64(day)
+        seen = self.day < today
+        closed = self.closed[seen]
+        is_closed = closed < today
         # What is open now did not close up to the day before.
-        until = seen.closed.where(is_closed, pd.Timestamp(day) - pd.Timedelta(days=1))
-        return seen.assign(days=(until - seen.day).dt.days, event=seen.outcome.where(is_closed, ""))
+        until = np.where(is_closed, closed, today - 1)
+        days = (until - self.day[seen]).astype(int)
+        end = np.where(is_closed, self.end[seen], OPEN)
+        sums = (each[seen] for each in (self.count, self.amount, self.final))
+        return Known(self.group[seen], days, end, *sums)
 
-    def waiting(self, day: dt.date) -> pd.DataFrame:
-        """Give the deals open on a month's first day, one row each."""
-        seen = self.counts[self.counts.day == pd.Timestamp(day)]
-        each = seen.loc[seen.index.repeat(seen["count"])]
-        each = each.assign(amount=each.amount / each["count"])
-        return each[["stage", "age", "size", "amount"]].reset_index(drop=True)
+    def waiting(self, day: dt.date) -> Waiting:
+        """Give the deals open on a month's first day."""
+        seen = self.day == np.datetime64(day)
+        count = self.count[seen]
+        amount = np.repeat(self.amount[seen] / count, count)
+        return Waiting(self.alike, np.repeat(self.group[seen], count), amount)
+
+    @cached_property
+    def larger(self) -> list[tuple[np.ndarray, list[tuple]]]:
+        """For each of `GROUPS`: in which of them deals alike are, and what each has in common."""
+        found = []
+        for keys in GROUPS:
+            shared = [_shared(each, keys) for each in self.alike]
+            place = {each: number for number, each in enumerate(dict.fromkeys(shared))}
+            found.append((np.array([place[each] for each in shared], dtype=int), list(place)))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,17 +142,28 @@ class Chances:
     curves: dict[tuple, np.ndarray]
     growth: float
 
-    def won_by(self, stage: str, age: int, size: int, days: np.ndarray) -> np.ndarray:
-        """Give the chance to be won by so many days from now, today being 0; flat after `LAST`."""
-        alike = {"stage": stage, "age": age, "size": size}
+    def of(self, alike: tuple) -> np.ndarray:
+        """Give the chance of deals alike to be won by day 0, which is today, 1, … `LAST`."""
         for keys in GROUPS:
-            curve = self.curves.get(tuple((key, alike[key]) for key in keys))
+            curve = self.curves.get(_shared(alike, keys))
             if curve is not None:
-                return curve[np.minimum(days, LAST).astype(int)]
-        return np.zeros(len(days))
+                return curve
+        return np.zeros(LAST + 1)
 
 
-def landmarks(tables: Tables, months: Periods) -> Landmarks:
+def _shared(alike: tuple, keys: list[str]) -> tuple:
+    """Give what deals that are alike have in common by fewer columns."""
+    return tuple((name, each) for name, each in zip(ALIKE, alike, strict=True) if name in keys)
+
+
+class Sizes(NamedTuple):
+    """What won deals came to on average, and where the thirds of all amounts lie."""
+
+    usual: float
+    edges: list[float]
+
+
+def landmarks(tables: Tables, months: Periods, sizes: Sizes) -> Landmarks:
     """Look at all open deals at the end of each month, and follow them.
 
     Parameters
@@ -108,20 +171,29 @@ def landmarks(tables: Tables, months: Periods) -> Landmarks:
     tables
         Needs `opportunities` with `opened_at`; stages are those that `stage_changes` kept.
     """
-    seen = standing(tables, deals.open_at(tables, months))
+    seen = standing(tables, deals.open_at(tables, months, "amount", "stage"), sizes)
     # A deal decided nobody knows when cannot be followed.
     seen = seen.filter((seen.outcome == "open") | seen.closed_at.notnull())
-    alike = ["stage", "age", "size", "outcome"]
-    counts = seen.group_by(*alike, day="ends", closed=seen.closed_at.cast("date")).aggregate(
+    kinds = [*ALIKE, "outcome"]
+    counts = seen.group_by(*kinds, day="ends", closed=seen.closed_at.cast("date")).aggregate(
         count=seen.count(), amount=seen.amount.sum(), final=seen.final.sum()
     )
     # Engines give rows in any order, and the last digit of a sum hangs on it.
-    frame = counts.to_pandas().sort_values([*alike, "day", "closed"], ignore_index=True)
-    days = {name: pd.to_datetime(frame[name]) for name in ("day", "closed")}
-    return Landmarks(frame.assign(**days))
+    frame = counts.to_pandas().sort_values([*kinds, "day", "closed"])
+    alike, group = grouped(frame)
+    days = (pd.to_datetime(frame[name]).to_numpy("datetime64[D]") for name in ("day", "closed"))
+    end = frame.outcome.map({"open": OPEN, "won": WON, "lost": LOST}).to_numpy(int)
+    sums = (frame[name].to_numpy() for name in ("count", "amount", "final"))
+    return Landmarks(alike, group, *days, end, *sums)
 
 
-def standing(tables: Tables, waiting: ir.Table) -> ir.Table:
+def grouped(rows: pd.DataFrame) -> tuple[list[tuple], np.ndarray]:
+    """Give the groups of deals that are alike, and which group each row is in."""
+    alike = rows.groupby(ALIKE)
+    return list(alike.groups), alike.ngroup().to_numpy()
+
+
+def standing(tables: Tables, waiting: ir.Table, sizes: Sizes) -> ir.Table:
     """Add to open deals `stage`, the bands of `age` and `size`, and what they came to (`final`).
 
     A deal without an amount is taken to be worth what won deals came to on average: it is not
@@ -133,20 +205,19 @@ def standing(tables: Tables, waiting: ir.Table) -> ir.Table:
         Deals with `period` and `ends`, the day that they are looked at.
     """
     stood = deals.as_they_stood(tables, waiting.mutate(final=waiting.amount.fill_null(0.0)))
-    usual, edges = _amounts(tables)
     amount = stood.amount.nullif(0.0)
-    stood = stood.mutate(amount=amount.fill_null(usual), is_guessed=amount.isnull())
+    stood = stood.mutate(amount=amount.fill_null(sizes.usual), is_guessed=amount.isnull())
     # A stage that only today's table knows would be hindsight.
     kept = tables.has("stage_changes", "stage") and tables.has("stage_changes", "changed_at")
     return stood.mutate(
         stage=stood.stage.fill_null("") if kept else ibis.literal(""),
         age=_band(stood.ends.delta(stood.opened_at.cast("date"), unit="day"), AGES),
-        size=_band(stood.amount, edges),
+        size=_band(stood.amount, sizes.edges),
     )
 
 
-def _amounts(tables: Tables) -> tuple[float, list[float]]:
-    """Find what won deals came to on average, and where the thirds of all amounts lie.
+def sizes(tables: Tables) -> Sizes:
+    """Find what won deals came to, and the thirds, of all deals known.
 
     There are no thirds where lost deals mostly keep no amount, as in a CRM that blanks it: having
     one would then tell that a deal was won.
@@ -162,7 +233,7 @@ def _amounts(tables: Tables) -> tuple[float, list[float]]:
     )
     row = found.to_pandas().astype(float).fillna(0.0).iloc[0]
     is_kept = row.kept >= KEPT * row.lost
-    return row.usual, [row[name] for name in thirds] if is_kept else []
+    return Sizes(row.usual, [row[name] for name in thirds] if is_kept else [])
 
 
 def _band(value: ir.NumericValue, edges: Iterable[float]) -> ir.IntegerValue:
@@ -180,41 +251,31 @@ def chances(followed: Landmarks, day: dt.date) -> Chances:
     curves are those of O. O. Aalen and S. Johansen (stats.survival).
     """
     known = followed.known(day)
-    if known.empty:
+    if not len(known.group):
         return Chances({}, 1.0)
-    won = known[(known.event == "won") & (known.amount > 0)]
-    ids, alike = _numbered(known, GROUPS[0])
-    decided = np.bincount(ids, known["count"].where(known.event != "", 0))
-    amounts = _amounts_by_day(known, ids, len(alike))
+    decided = np.bincount(known.group, known.count * (known.end != OPEN), len(followed.alike))
+    amounts = _amounts_by_day(known, len(followed.alike))
     curves = {}
-    for keys in GROUPS:
+    for keys, (members, names) in zip(GROUPS, followed.larger, strict=True):
         # Larger groups are made of the smallest.
-        members, groups = _numbered(alike, keys)
-        summed = np.zeros((len(groups), *amounts.shape[1:]))
-        np.add.at(summed, members, amounts)
         enough = np.bincount(members, decided) >= (ENOUGH if keys else 1)
-        named = groups.itertuples(index=False, name=None)
-        for group, curve, is_enough in zip(named, _won_by_day(summed), enough, strict=True):
-            if is_enough:
-                curves[tuple(zip(keys, group, strict=True))] = curve
-    return Chances(curves, float(won.final.sum() / won.amount.sum()) if len(won) else 1.0)
+        summed = np.zeros((len(names), *amounts.shape[1:]))
+        for member, amount in zip(members, amounts, strict=True):
+            summed[member] += amount
+        named = (name for name, is_enough in zip(names, enough, strict=True) if is_enough)
+        curves |= zip(named, _won_by_day(summed[enough]), strict=True)
+    won = (known.end == WON) & (known.amount > 0)
+    growth = known.final[won].sum() / known.amount[won].sum() if won.any() else 1.0
+    return Chances(curves, float(growth))
 
 
-def _numbered(rows: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Say which group of alike rows each is in, and give what each group has in common."""
-    ids = rows.groupby(keys).ngroup().to_numpy() if keys else np.zeros(len(rows), dtype=int)
-    _, first = np.unique(ids, return_index=True)
-    return ids, rows[keys].iloc[first]
-
-
-def _amounts_by_day(known: pd.DataFrame, ids: np.ndarray, groups: int) -> np.ndarray:
+def _amounts_by_day(known: Known, groups: int) -> np.ndarray:
     """Sum amounts by group, end (censored, won, lost) and day."""
-    ends = known.event.map({"": 0, "won": 1, "lost": 2}).to_numpy()
-    days = np.minimum(known.days.to_numpy(), LAST)
-    cell = np.ravel_multi_index((ids, ends, days), shape := (groups, 3, LAST + 1))
-    weights = known.amount.clip(lower=0.0)
+    days = np.minimum(known.days, LAST)
+    cell = np.ravel_multi_index((known.group, known.end, days), shape := (groups, 3, LAST + 1))
+    weights = np.maximum(known.amount, 0.0)
     if not weights.any():
-        weights = known["count"]
+        weights = known.count
     return np.bincount(cell, weights, np.prod(shape)).reshape(shape)
 
 

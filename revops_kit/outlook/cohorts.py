@@ -3,11 +3,11 @@
 import datetime as dt
 from dataclasses import dataclass
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from revops_kit import deals
 from revops_kit.tables import Tables
 
 COHORTS = 12
@@ -22,14 +22,17 @@ class Cohorts:
 
     Attributes
     ----------
+    months
+        From the first in which a deal was opened or won to the last.
     opened
         Deals opened, by month.
     won
         Amount won, by month opened (rows) and month closed (columns).
     """
 
-    opened: pd.Series
-    won: pd.DataFrame
+    months: np.ndarray
+    opened: np.ndarray
+    won: np.ndarray
 
     def rates(self, day: dt.date, length: int) -> list[np.ndarray]:
         """Give what an opened deal brought in its month, the next, and so on, by recent cohort.
@@ -37,54 +40,53 @@ class Cohorts:
         As in a chain ladder: only months that were over on the day count, so that what comes late
         in a deal's life is told by older cohorts.
         """
-        start = pd.Period(day, "M")
+        over = self._before(day)
         found = []
         for age in range(length):
-            months = pd.period_range(end=start - 1 - age, periods=COHORTS, freq="M")
-            opened = self.opened.reindex(months, fill_value=0).to_numpy(float)
-            closed = self.won.reindex(index=months, columns=months + age, fill_value=0.0)
-            won = np.diagonal(closed.to_numpy())
+            cohorts = slice(max(over - age - COHORTS, 0), max(over - age, 0))
+            opened, won = self.opened[cohorts], self.won.diagonal(age)[cohorts]
             found.append(won[opened > 0] / opened[opened > 0])
         return found
 
     def volumes(self, day: dt.date) -> np.ndarray:
         """Give the deals opened in each recent month, scaled to the mean of the latest ones."""
-        start = pd.Period(day, "M")
-        months = pd.period_range(end=start - 1, periods=COHORTS, freq="M")
+        over = self._before(day)
         # Before the first deal ever there was no company to open any.
-        months = months[months >= self.opened.index.min()] if len(self.opened) else months
-        counts = self.opened.reindex(months, fill_value=0).to_numpy(float)
+        first = int(np.argmax(self.opened > 0)) if len(self.opened) else 0
+        counts = self.opened[max(over - COHORTS, first) : over]
         return counts * counts[-RECENT:].mean() / counts.mean() if counts.any() else counts
 
-    def bookings(self, months: pd.PeriodIndex) -> pd.Series:
-        """Give the amount won by month, whenever the deals were opened."""
-        return self.won.sum().reindex(months, fill_value=0.0)
+    def bookings(self, day: dt.date, length: int) -> np.ndarray:
+        """Give the amount won in the month of a day and those after it, whenever opened."""
+        begin = self._before(day)
+        return self.won[:, begin : begin + length].sum(axis=0)
+
+    def _before(self, day: dt.date) -> int:
+        """Count the months before that of a day."""
+        return int(np.searchsorted(self.months, np.datetime64(day, "M")))
 
 
-def cohorts(tables: Tables) -> Cohorts:
-    """Count the deals opened by month, and sum what was won of them."""
-    known = tables.opportunities.filter(lambda each: each.opened_at.notnull())
-    counts = known.group_by(opened=_month(known.opened_at)).aggregate(count=known.count())
-    opened = counts.to_pandas()
-    won = deals.won(tables).filter(lambda each: each.closed_at.notnull())
+def cohorts(tables: Tables, until: dt.date) -> Cohorts:
+    """Count the deals opened by month, and sum what was won of them, up to the month of a day."""
+    deals = tables.opportunities
+    won_at = (deals.outcome == "won").ifelse(deals.closed_at, ibis.null())
+    by_month = deals.group_by(opened=_month(deals.opened_at), closed=_month(won_at))
+    sums = by_month.aggregate(count=deals.count(), amount=deals.amount.fill_null(0.0).sum())
+    sums = sums.filter(sums.opened.notnull() | sums.closed.notnull()).to_pandas()
+    opened, closed = (
+        pd.to_datetime(sums[name]).to_numpy("datetime64[M]") for name in ("opened", "closed")
+    )
     # A deal that was opened nobody knows when, or after it closed, was won all the same.
-    opened_at = won.opened_at.fill_null(won.closed_at)
-    start = (opened_at > won.closed_at).ifelse(won.closed_at, opened_at)
-    sums = won.group_by(opened=_month(start), closed=_month(won.closed_at)).aggregate(
-        amount=won.amount.fill_null(0.0).sum()
-    )
-    sums = sums.to_pandas()
-    return Cohorts(
-        opened.set_index(_periods(opened.opened))["count"].sort_index(),
-        sums.assign(opened=_periods(sums.opened), closed=_periods(sums.closed))
-        .pivot(index="opened", columns="closed", values="amount")
-        .fillna(0.0),
-    )
+    begun = np.fmin(opened, closed)
+    last = np.datetime64(until, "M")
+    months = np.arange(min([*begun, last]), last + 1)
+    is_opened, is_won = ~np.isnat(opened), ~np.isnat(closed)
+    counts, won = np.zeros(len(months)), np.zeros((len(months), len(months)))
+    np.add.at(counts, np.searchsorted(months, opened[is_opened]), sums["count"][is_opened])
+    places = np.searchsorted(months, begun[is_won]), np.searchsorted(months, closed[is_won])
+    np.add.at(won, places, sums.amount[is_won])
+    return Cohorts(months, counts, won)
 
 
 def _month(day: ir.Value) -> ir.DateValue:
     return day.cast("date").truncate("M").cast("date")
-
-
-def _periods(days: pd.Series) -> pd.PeriodIndex:
-    return pd.PeriodIndex(pd.to_datetime(days), freq="M")

@@ -6,14 +6,14 @@ not opened yet will bring.
 """
 
 import datetime as dt
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from revops_kit.errors import RequestError
-from revops_kit.outlook.chances import Chances, Landmarks, chances, landmarks
+from revops_kit.outlook.chances import LAST, Chances, Landmarks, Sizes, Waiting, chances, landmarks
 from revops_kit.outlook.cohorts import Cohorts, cohorts
 from revops_kit.periods import Period, Periods, containing
 from revops_kit.tables import Tables
@@ -90,11 +90,6 @@ class Horizon:
         first = self.months[0]
         return (first.end - self.day).days / (first.end - first.start).days
 
-    @property
-    def index(self) -> pd.PeriodIndex:
-        """The months, as pandas has them."""
-        return pd.PeriodIndex([month.start for month in self.months], freq="M")
-
 
 def horizon(day: dt.date, length: int) -> Horizon:
     """Lay out so many months from a day on."""
@@ -102,6 +97,14 @@ def horizon(day: dt.date, length: int) -> Horizon:
     while len(months) < length:
         months.append(containing(months[-1].end, "month"))
     return Horizon(day, tuple(months))
+
+
+class Parts(NamedTuple):
+    """What is expected, by month: won so far, of open deals, of those not opened yet."""
+
+    won: np.ndarray
+    open_deals: np.ndarray
+    new_deals: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +115,10 @@ class Basis:
     ----------
     ahead
         The months forecast.
+    waiting
+        The open deals.
     chances
-        The chance of open deals to be won.
+        Their chance to be won.
     won
         Amount won already in the first month.
     volumes
@@ -123,38 +128,31 @@ class Basis:
     """
 
     ahead: Horizon
+    waiting: Waiting
     chances: Chances
     won: float
     volumes: np.ndarray
     rates: list[np.ndarray]
 
-    def expected(self, waiting: pd.DataFrame, what_if: Scenario = TODAY) -> pd.DataFrame:
-        """Expect what each month brings: `won` so far, of `open_deals`, of `new_deals`.
-
-        Parameters
-        ----------
-        waiting
-            Open deals: `stage`, the bands of `age` and `size`, and `amount`.
-        """
-        of_open = self._amounts(waiting, what_if) @ np.diff(
-            self.won_by(waiting, what_if), prepend=0.0
-        )
-        of_new = np.zeros(self._length)
-        for month, age, count, rate in self._new_deals(what_if):
-            of_new[month + age] += count.mean() * rate.mean()
+    def expected(self, what_if: Scenario = TODAY) -> Parts:
+        """Expect what each month brings."""
         won = np.append(self.won, np.zeros(self._length - 1))
-        return pd.DataFrame({"won": won, "open_deals": of_open, "new_deals": of_new})
+        of_open = self._amounts(what_if) @ np.diff(self.won_by(what_if), prepend=0.0)
+        rates = _sooner(self.rates, what_if.cycle)
+        worth = (1 + what_if.volume) * (1 + what_if.win_rate) * (1 + what_if.amount)
+        return Parts(won, of_open, self._of_new(_mean(self.volumes), _means(rates)) * worth)
 
-    def spread(self, waiting: pd.DataFrame) -> np.ndarray:
+    def spread(self) -> np.ndarray:
         """Give the standard deviation of what each month brings."""
-        share = np.diff(self.won_by(waiting), prepend=0.0)
-        variance = self._amounts(waiting, TODAY) ** 2 @ (share * (1 - share))
-        for month, age, count, rate in self._new_deals(TODAY):
-            of_squares = (count**2).mean() * (rate**2).mean()
-            variance[month + age] += of_squares - (count.mean() * rate.mean()) ** 2
-        return np.sqrt(variance)
+        share = np.diff(self.won_by(), prepend=0.0)
+        of_open = self._amounts() ** 2 @ (share * (1 - share))
+        of_squares = self._of_new(
+            _mean(self.volumes**2), _means([rate**2 for rate in self.rates]), power=2
+        )
+        of_means = self._of_new(_mean(self.volumes) ** 2, _means(self.rates) ** 2, power=2)
+        return np.sqrt(of_open + of_squares - of_means)
 
-    def draw(self, waiting: pd.DataFrame) -> np.ndarray:
+    def draw(self) -> np.ndarray:
         """Draw what each month brings, all parts together: one row per draw, a column per month.
 
         The same question gets the same answer.
@@ -162,8 +160,8 @@ class Basis:
         chance = np.random.default_rng(SEED)
         total = np.zeros((DRAWS, self._length))
         total[:, 0] = self.won
-        amounts = self._amounts(waiting, TODAY)
-        shares = self.won_by(waiting)
+        amounts = self._amounts()
+        shares = self.won_by()
         for start in range(0, len(amounts), AT_ONCE):
             some = slice(start, start + AT_ONCE)
             luck = chance.random((DRAWS, len(amounts[some])))
@@ -172,42 +170,49 @@ class Basis:
                 by_then = (luck < share) @ amounts[some]
                 total[:, month] += by_then - before
                 before = by_then
-        for month, age, count, rate in self._new_deals(TODAY):
-            drawn = chance.choice(count, DRAWS) * chance.choice(rate, DRAWS)
-            total[:, month + age] += drawn
+        if not self.volumes.any():
+            return total
+        to_come = self._to_come
+        for month, left in enumerate(to_come):
+            for age, rate in enumerate(self.rates[: self._length - month]):
+                if rate.any():
+                    drawn = chance.choice(self.volumes, DRAWS) * chance.choice(rate, DRAWS)
+                    total[:, month + age] += drawn * left * to_come[month + age]
         return total
 
-    def won_by(self, waiting: pd.DataFrame, what_if: Scenario = TODAY) -> np.ndarray:
+    def won_by(self, what_if: Scenario = TODAY) -> np.ndarray:
         """Give each deal's chance to be won by the end of each month: a row per deal."""
-        days = self.ahead.days / (1 + what_if.cycle)
-        shares = np.zeros((len(waiting), self._length))
-        for alike, rows in waiting.groupby(["stage", "age", "size"]).indices.items():
-            shares[rows] = self.chances.won_by(*alike, days)
-        return np.minimum(shares * (1 + what_if.win_rate), 1.0)
+        days = np.minimum(self.ahead.days / (1 + what_if.cycle), LAST).astype(int)
+        shares = np.minimum(self._curves[:, days] * (1 + what_if.win_rate), 1.0)
+        return shares[self.waiting.group]
+
+    @cached_property
+    def _curves(self) -> np.ndarray:
+        """The chance to be won by each day, by group of deals that are alike."""
+        curves = [self.chances.of(alike) for alike in self.waiting.alike]
+        return np.array(curves).reshape(-1, LAST + 1)
 
     @property
     def _length(self) -> int:
         return len(self.ahead.months)
 
-    def _amounts(self, waiting: pd.DataFrame, what_if: Scenario) -> np.ndarray:
-        """Say what each deal will come to if it is won."""
-        return waiting.amount.to_numpy() * self.chances.growth * (1 + what_if.amount)
+    @property
+    def _to_come(self) -> np.ndarray:
+        """The share of each month that is to come.
 
-    def _new_deals(self, what_if: Scenario) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-        """Go through months of opening and ages: how many deals, and what each then brings."""
-        if not self.volumes.any():
-            return
-        worth = (1 + what_if.win_rate) * (1 + what_if.amount)
-        rates = _sooner(self.rates, what_if.cycle)
-        for month in range(self._length):
-            # In what is left of a month that has begun, fewer are opened ...
-            opened = self.ahead.left if month == 0 else 1.0
-            for age, rate in enumerate(rates[: self._length - month]):
-                if rate.any():
-                    # ... and there is less time to win them, too.
-                    time = self.ahead.left if month + age == 0 else 1.0
-                    count = self.volumes * (1 + what_if.volume) * opened
-                    yield month, age, count, rate * worth * time
+        In what is left of a month that has begun, fewer deals are opened, and there is less time
+        to win them, too.
+        """
+        return np.append(self.ahead.left, np.ones(self._length - 1))
+
+    def _amounts(self, what_if: Scenario = TODAY) -> np.ndarray:
+        """Say what each deal will come to if it is won."""
+        return self.waiting.amount * self.chances.growth * (1 + what_if.amount)
+
+    def _of_new(self, count: float, rates: np.ndarray, power: int = 1) -> np.ndarray:
+        """Add up what so many new deals a month bring, by month, where a deal brings `rates`."""
+        to_come = self._to_come**power
+        return np.convolve(to_come * count, rates)[: self._length] * to_come
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,29 +222,30 @@ class History:
     followed: Landmarks
     opened: Cohorts
 
-    def known_on(self, day: dt.date, length: int) -> Basis:
-        """Give what was known on a day, for a forecast of so many months."""
+    def known_on(self, day: dt.date, length: int, waiting: Waiting) -> Basis:
+        """Give what was known on a day, for a forecast of so many months from open deals."""
         ahead = horizon(day, length)
         return Basis(
             ahead,
+            waiting,
             chances(self.followed, day),
             # On a month's first day nothing of it is won yet.
-            float(self.opened.bookings(ahead.index[:1]).iloc[0]) if ahead.left < 1 else 0.0,
+            float(self.opened.bookings(day, 1)[0]) if ahead.left < 1 else 0.0,
             self.opened.volumes(day),
             self.opened.rates(day, length),
         )
 
 
-def history(tables: Tables, months: Periods) -> History:
+def history(tables: Tables, months: Periods, sizes: Sizes) -> History:
     """Fetch what became of the open deals of past months, and what new deals brought."""
-    return History(landmarks(tables, months), cohorts(tables))
+    return History(landmarks(tables, months, sizes), cohorts(tables, months.known_until))
 
 
 def _sooner(rates: list[np.ndarray], cycle: float) -> list[np.ndarray]:
     """Bring what deals bring forward, or put it off, keeping its spread."""
     if not cycle:
         return rates
-    usual = np.array([rate.mean() if len(rate) else 0.0 for rate in rates])
+    usual = _means(rates)
     ages = np.arange(len(rates) + 1)
     by_age = np.concatenate([[0.0], np.cumsum(usual)])
     moved = np.diff(np.interp(ages / (1 + cycle), ages, by_age))
@@ -247,3 +253,12 @@ def _sooner(rates: list[np.ndarray], cycle: float) -> list[np.ndarray]:
         rate * (new / old) if old else np.full(len(rate), new)
         for rate, new, old in zip(rates, moved, usual, strict=True)
     ]
+
+
+def _means(rates: list[np.ndarray]) -> np.ndarray:
+    return np.array([_mean(rate) for rate in rates])
+
+
+def _mean(values: np.ndarray) -> float:
+    """Average; nothing where there is none."""
+    return values.mean() if len(values) else 0.0

@@ -11,11 +11,12 @@ from revops_kit.drivers import within
 from revops_kit.kpi import Workspace
 from revops_kit.noted import lacking
 from revops_kit.outlook.ahead import Ahead
-from revops_kit.outlook.chances import ENOUGH, standing
+from revops_kit.outlook.chances import ENOUGH, Waiting, grouped, sizes, standing
 from revops_kit.outlook.drawing import Basis, History, Horizon, Scenario, history
 from revops_kit.outlook.tested import ORIGINS, Tested, compare, gathered
 from revops_kit.periods import add_months, containing, last
 
+SHOWN = ["opportunity_id", "owner", "stage", "amount", "expected_close"]
 NEEDS = {"opportunities": ("opened_at", "closed_at", "outcome", "amount")}
 LOOK_BACK = 60
 """Months of open deals that chances are learnt from."""
@@ -30,7 +31,7 @@ class Pipeline:
     Attributes
     ----------
     waiting
-        The open deals, as they stand: `opportunity_id` and the rest of `opportunities`, with
+        The open deals, as they stand: their key, owner, amount and expected close, with
         `stage`, the bands of `age` and `size`, and `is_guessed`, where their amount is. Those
         opened nobody knows when are not among them.
     known, basis
@@ -52,29 +53,26 @@ class Pipeline:
     @cached_property
     def ahead(self) -> Ahead:
         """What lies ahead, with intervals as wide as past forecasts needed."""
-        past = self.known.opened.won.sum()
-        past.index = past.index.to_timestamp()
-        expected = self.basis.expected(self.waiting)
-        won = expected.won.to_numpy()
-        to_come = self.basis.draw(self.waiting) - won
+        cohorts = self.known.opened
+        past = pd.Series(cohorts.won.sum(axis=0), pd.DatetimeIndex(cohorts.months))
+        won, *others = self.basis.expected()
+        to_come = self.basis.draw() - won
         # Chance moves the mean of some thousand draws a little; what is expected is known.
         mean = to_come.mean(axis=0)
-        to_come *= (expected.sum(axis=1).to_numpy() - won) / np.where(mean > 0, mean, 1.0)
+        to_come *= sum(others) / np.where(mean > 0, mean, 1.0)
         ahead = Ahead(self.basis.ahead.months, won + to_come, past)
         return ahead.scaled(self.tested.scale, least=won)
 
     @cached_property
     def parts(self) -> pd.DataFrame:
         """Give a row per month: `period`, `won` so far, of `open_deals`, of `new_deals`, `sum`."""
-        found = self.basis.expected(self.waiting)
-        found = found.assign(sum=found.sum(axis=1))
-        found.insert(0, "period", [month.label for month in self.basis.ahead.months])
-        return found
+        labels = {"period": [month.label for month in self.basis.ahead.months]}
+        parts = self.basis.expected()
+        return pd.DataFrame(labels | parts._asdict() | {"sum": sum(parts)})
 
     def moved_by(self, what_if: Scenario) -> np.ndarray:
         """Give how many times as much a scenario brings, by month."""
-        usual = self.parts["sum"].to_numpy()
-        changed = self.basis.expected(self.waiting, what_if).sum(axis=1).to_numpy()
+        usual, changed = sum(self.basis.expected()), sum(self.basis.expected(what_if))
         return np.divide(changed, usual, out=np.ones(len(usual)), where=usual > 0)
 
     def deals(self, count: int = 15) -> pd.DataFrame:
@@ -86,10 +84,9 @@ class Pipeline:
             `opportunity_id`, `owner`, `stage`, `amount`, `expected_close`, `chance`, and
             `expected`: the amount times its chance.
         """
-        chance = self.basis.won_by(self.waiting)[:, -1]
+        chance = self.basis.won_by()[:, -1]
         amount = self.waiting.amount * self.basis.chances.growth
-        listed = self.waiting[["opportunity_id", "owner", "stage", "amount", "expected_close"]]
-        listed = listed.assign(chance=chance, expected=amount * chance)
+        listed = self.waiting[SHOWN].assign(chance=chance, expected=amount * chance)
         order = ["expected", "opportunity_id"]
         return listed.sort_values(order, ascending=[False, True], ignore_index=True).head(count)
 
@@ -112,27 +109,32 @@ def implied(ws: Workspace, length: int = 12) -> Pipeline:
         return Pipeline(None, None, pd.DataFrame(), missing)
     latest = containing(ws.tables.as_of, "month").label
     months = within(ws, last(LOOK_BACK, latest))
-    known = history(ws.tables, months)
+    sized = sizes(ws.tables)
+    known = history(ws.tables, months, sized)
     if known.followed.decided < ENOUGH:
         few = f"fewer than {ENOUGH} deals that were open when a month began are decided"
         return Pipeline(None, None, pd.DataFrame(), few)
-    today = standing(ws.tables, deals.open_on(ws.tables, months.known_until, months))
+    day = months.known_until
+    today = standing(ws.tables, deals.open_on(ws.tables, day, months, *SHOWN), sized)
     # What is won of deals opened nobody knows when is counted with the new ones.
     today = today.filter(today.opened_at.notnull()).order_by("opportunity_id").to_pandas()
-    return Pipeline(known, known.known_on(months.known_until, length), today, "")
+    waiting = Waiting(*grouped(today), today.amount.to_numpy(float))
+    return Pipeline(known, known.known_on(day, length, waiting), today, "")
 
 
 def _tested(known: History, ahead: Horizon) -> Tested:
     """Make the forecasts of past months' first days again, by what was known on each."""
-    first = known.followed.counts.day.min()
+    if not len(known.followed.day):
+        return gathered([])
+    first = known.followed.day.min()
     compared = []
     for back in range(1, ORIGINS + 1):
         made = add_months(ahead.day.replace(day=1), -back)
-        if pd.isna(first) or pd.Timestamp(add_months(made, -LEARNING)) < first:
+        if np.datetime64(add_months(made, -LEARNING)) < first:
             break
-        basis = known.known_on(made, min(len(ahead.months), back))
-        waiting = known.followed.waiting(made)
-        actual = known.opened.bookings(basis.ahead.index).to_timestamp()
-        mean = basis.expected(waiting).sum(axis=1)
-        compared.append(compare(made, actual, mean, basis.spread(waiting)))
+        length = min(len(ahead.months), back)
+        basis = known.known_on(made, length, known.followed.waiting(made))
+        starts = np.datetime64(made, "M") + np.arange(length)
+        actual = known.opened.bookings(made, length)
+        compared.append(compare(made, starts, actual, sum(basis.expected()), basis.spread()))
     return gathered(compared)

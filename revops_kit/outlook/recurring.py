@@ -64,7 +64,8 @@ class Recurring:
             length = min(back, len(self.horizon.months))
             drawn = _drawn(before, before.end.iloc[-1], length)
             actual = came.head(drawn.shape[1])
-            compared.append(compare(actual.index[0], actual, drawn.mean(axis=0), drawn.std(axis=0)))
+            made = drawn.mean(axis=0), drawn.std(axis=0)
+            compared.append(compare(actual.index[0], actual.index, actual, *made))
         return gathered(compared)
 
     @property

@@ -1,9 +1,16 @@
 """The pipeline's forecast beside those that sales makes: by stage, by category, as submitted."""
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from revops_kit.kpis.forecast_accuracy import rebuilt, standing, submitted, weighted_by_stage
+from revops_kit.kpis.forecast_accuracy import (
+    COUNTED,
+    is_counted,
+    standing,
+    submitted,
+    weighted_by_stage,
+)
 from revops_kit.noted import empty, noted
 from revops_kit.outlook.look import Outlook
 from revops_kit.outlook.pipeline import Pipeline
@@ -57,22 +64,27 @@ def _of_sales(tables: Tables, months: pd.DatetimeIndex) -> dict[str, pd.Series]:
     """Forecast months from the deals expected in them, and from what was submitted."""
     spans = [containing(month.date(), "month") for month in months]
     moments = [(span.start, span.start, span.end) for span in spans]
-    ways = {}
+    found = {}
     if tables.has("stage_changes", "expected_close"):
-        waiting = standing(tables, moments)
+        rows, amounts = standing(tables, moments, *COUNTED), {}
         if tables.has("stage_changes", "stage"):
-            ways["the stage's share of wins, by expected close"] = weighted_by_stage(
-                tables, waiting
-            )
+            rows = weighted_by_stage(tables, rows)
+            amounts["the stage's share of wins, by expected close"] = rows.forecast
         if tables.has("stage_changes", "forecast_category"):
-            category = tables.policies.forecast_category
-            ways[f"deals in {category} or surer, by expected close"] = rebuilt(tables, moments)
+            way = f"deals in {tables.policies.forecast_category} or surer, by expected close"
+            amounts[way] = is_counted(tables, rows).ifelse(rows.amount, ibis.null())
+        found |= _by_month(rows, amounts)
     if tables.has("forecasts"):
-        ways["as submitted"] = submitted(tables)
-    return {way: _by_month(rows) for way, rows in ways.items()}
+        rows = submitted(tables)
+        found |= _by_month(rows, {"as submitted": rows.forecast})
+    return found
 
 
-def _by_month(rows: ir.Table) -> pd.Series:
-    sums = rows.group_by(month=rows.month.cast("date")).aggregate(sum=rows.forecast.sum())
-    frame = sums.to_pandas()
-    return frame.set_index(pd.to_datetime(frame.month))["sum"].sort_index()
+def _by_month(rows: ir.Table, amounts: dict[str, ir.Value]) -> dict[str, pd.Series]:
+    """Add up amounts by month, those of each way to forecast."""
+    if not amounts:
+        return {}
+    sums = {f"_{at}": each.sum() for at, each in enumerate(amounts.values())}
+    frame = rows.group_by(month=rows.month.cast("date")).aggregate(**sums).to_pandas()
+    frame = frame.set_index(pd.to_datetime(frame.month)).sort_index()
+    return {way: frame[name] for way, name in zip(amounts, sums, strict=True)}

@@ -10,7 +10,7 @@ import pandas as pd
 from revops_kit.kpi import Kpi, Workspace
 from revops_kit.outlook.ahead import LEVELS, Ahead
 from revops_kit.outlook.drawing import DRAWS, SEED
-from revops_kit.outlook.tested import Z80, Tested, compare, gathered
+from revops_kit.outlook.tested import Z80, Tested
 from revops_kit.periods import ONE_DAY, Kind, Period, Periods, containing, last
 from revops_kit.result import Result
 from revops_kit.stats.forecasting import Forecast, forecast
@@ -75,18 +75,10 @@ class Series:
     @cached_property
     def tested(self) -> Tested:
         """What it would have said on past days, beside what came."""
-        starts = self.values.index
-        return gathered(
-            [
-                compare(
-                    starts[made_after + 1],
-                    part.actual.set_axis(starts[part.period]),
-                    part["mean"].to_numpy(),
-                    part.spread.to_numpy(),
-                )
-                for made_after, part in self._earlier.groupby("made_after")
-            ]
-        )
+        earlier, starts = self._earlier, self.values.index
+        made, period = (earlier[name].to_numpy(int) for name in ("made_after", "period"))
+        columns = {"made": starts[made + 1], "lead": period - made, "start": starts[period]}
+        return Tested(earlier[["actual", "mean", "spread"]].assign(**columns))
 
     @property
     def _earlier(self) -> pd.DataFrame:
@@ -122,11 +114,12 @@ def carried_on(ws: Workspace, kpi: Kpi, kind: Kind = "month", length: int = 12) 
     if len(values) < FEWEST:
         fewest = f"fewer than {FEWEST} whole {kind}s are known"
         return Series(trend, values, None, tuple(periods), 0.0, fewest)
-    made = _forecast(values, tuple(periods), kind)
     if kind == "month" and not kpi.is_stock(tables):
-        by_day = _by_working_day(values, tuple(periods))
-        if _error(by_day) < CLEARLY * _error(made):
-            made = by_day
+        made = _by_the_month(values, tuple(periods))
+    else:
+        # Fiscal quarters and weeks are no frequency of pandas; places in a row are enough.
+        in_a_row = values.reset_index(drop=True)
+        made = forecast(in_a_row, length, SEASONS[kind], LEVELS, origins=len(values))
     return Series(trend, values, made, tuple(periods), _come(ws, trend, periods[0]), "")
 
 
@@ -154,18 +147,27 @@ def _come(ws: Workspace, trend: Result, begun: Period) -> float:
     return (np.clip(came / total, 0.0, 1.0) * worth + passed / 2) / (worth + 0.5)
 
 
-def _forecast(values: pd.Series, ahead: tuple[Period, ...], kind: Kind) -> Forecast:
-    # Fiscal quarters and weeks are no frequency of pandas; places in a row are enough.
-    in_a_row = values.reset_index(drop=True)
-    return forecast(in_a_row, len(ahead), SEASONS[kind], LEVELS, origins=len(values))
+def _by_the_month(values: pd.Series, ahead: tuple[Period, ...]) -> Forecast:
+    """Forecast months, or what a working day of theirs brings where that errs clearly less."""
+    whole, days = values.to_numpy(), _working_days(values, ahead)
+    places = np.arange(len(values))
+    ways = {"whole": whole, "by day": whole / days[: len(whole)].to_numpy()}
+    tall = [pd.DataFrame({"series": way, "period": places, "value": each})
+            for way, each in ways.items()]  # fmt: skip
+    made = forecast(pd.concat(tall), len(ahead), SEASONS["month"], LEVELS, origins=len(values))
+    as_it_is, by_day = made.of("whole"), _by_working_day(made.of("by day"), days)
+    return by_day if _error(by_day) < CLEARLY * _error(as_it_is) else as_it_is
 
 
-def _by_working_day(values: pd.Series, ahead: tuple[Period, ...]) -> Forecast:
-    """Forecast what a working day brings, Monday to Friday, and count the days of each month."""
+def _working_days(values: pd.Series, ahead: tuple[Period, ...]) -> pd.Series:
+    """Count Mondays to Fridays in each month behind and ahead."""
     starts = np.array([*values.index.date, *(each.start for each in ahead)], "datetime64[D]")
     ends = np.append(starts[1:], np.datetime64(ahead[-1].end))
-    days = pd.Series(np.busday_count(starts, ends).astype(float))
-    made = _forecast(values / days[: len(values)].to_numpy(), ahead, "month")
+    return pd.Series(np.busday_count(starts, ends).astype(float))
+
+
+def _by_working_day(made: Forecast, days: pd.Series) -> Forecast:
+    """Multiply a forecast of what a working day brings by the days of each month."""
     return replace(
         made,
         frame=_times(made.frame, days),

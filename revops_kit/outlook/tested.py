@@ -66,23 +66,29 @@ def _scale(strayed: np.ndarray) -> float:
     return max(1.0, float(np.sort(strayed)[rank - 1]) / Z80)
 
 
-def compare(made: dt.date, actual: pd.Series, mean: ArrayLike, spread: ArrayLike) -> pd.DataFrame:
-    """Set one past forecast beside what came: a row per period, as `Tested.frame` has them.
+def compare(
+    made: dt.date, starts: ArrayLike, actual: ArrayLike, mean: ArrayLike, spread: ArrayLike
+) -> dict[str, np.ndarray]:
+    """Set one past forecast beside what came: the columns of `Tested.frame`.
 
     Parameters
     ----------
-    actual
-        What came, by first day of the period, from the first ahead on.
+    starts
+        First days of the periods ahead, and for each what came and what was forecast.
     """
-    leads = range(1, len(actual) + 1)
-    shown = {"made": pd.Timestamp(made), "lead": leads, "start": actual.index}
-    shown |= {"actual": actual.to_numpy(), "mean": mean, "spread": spread}
-    return pd.DataFrame(shown)
+    starts = np.asarray(starts, "datetime64[s]")
+    days, leads = np.full_like(starts, np.datetime64(made, "s")), np.arange(1, len(starts) + 1)
+    return {
+        "made": days, "lead": leads, "start": starts,
+        "actual": actual, "mean": mean, "spread": spread,
+    }  # fmt: skip
 
 
-def gathered(compared: list[pd.DataFrame]) -> Tested:
+def gathered(compared: list[dict[str, np.ndarray]]) -> Tested:
     """Put past forecasts together."""
     columns = ["made", "lead", "start", "actual", "mean", "spread"]
+    if not compared:
+        return Tested(pd.DataFrame(columns=columns))
     return Tested(
-        pd.concat(compared, ignore_index=True) if compared else pd.DataFrame(columns=columns)
+        pd.DataFrame({name: np.concatenate([each[name] for each in compared]) for name in columns})
     )

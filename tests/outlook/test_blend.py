@@ -24,7 +24,8 @@ def off_by(*errors, days=6):
         [
             compare(
                 starts[day],
-                pd.Series(100.0, starts[day : day + 3]),
+                starts[day : day + 3],
+                [100.0] * 3,
                 100 + np.array(errors),
                 [1.0] * 3,
             )

@@ -273,3 +273,11 @@ def test_any_series_has_a_forecast_or_a_reason(history, season):
     assert (frame["mean"] <= frame["high_80"])[known].all()
     if np.nanmin(history) >= 0:
         assert (frame["mean"] >= 0).all()
+
+
+def test_one_of_many_is_forecast_as_it_is_alone(made):
+    both = forecast(many(sales=monthly(REGULAR), flat=monthly(np.full(48, 5.0))), 12)
+    own = both.of("sales")
+    assert (own.model, own.verdict) == (made.model, made.verdict)
+    assert own.frame["mean"].tolist() == pytest.approx(made.frame["mean"].tolist())
+    assert (both.of("flat").frame["mean"] == 5).all()
