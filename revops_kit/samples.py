@@ -92,6 +92,12 @@ def _database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1})
 
 
+def close() -> None:
+    """Close the database of all companies made so far: nothing can be asked of them any more."""
+    _database().close()
+    _database.cache_clear()
+
+
 def _typed(name: str, given: Sequence[Mapping[str, object]] | pd.DataFrame) -> pa.Table:
     """Give rows the types that the contract promises; columns outside it are text."""
     promised = contract(name)

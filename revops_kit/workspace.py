@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from revops_kit import history
 
 FILE = "revops.toml"
+MEMORY = Path("reports") / ".revops" / "history.sqlite"  # below the folder of revops.toml
 CODE = r"^[A-Z]{3}$"  # of a currency
 # DuckDB shares work out by groups of as many rows. With fewer, threads only wait for each other,
 # which is a fifth of counting a small company's figures.
@@ -409,10 +410,8 @@ def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsEr
 
 def _history_of(file: Path, settings: Settings) -> str | Path:
     """Say where the history is: a database, or a file."""
-    from revops_kit.history import FILE
-
     url = expanded(settings.history.url)
-    return url if "://" in url else file.parent / (url or FILE)
+    return url if "://" in url else file.parent / (url or MEMORY)
 
 
 def _own_forecasts(file: Path, settings: Settings, kpi: str, con: ibis.BaseBackend) -> Source:

@@ -36,12 +36,13 @@ def demo(
 
     revops demo --into reports
     """
-    from revops_kit.mailing import write_mail
-    from revops_kit.making import Request
     from revops_kit.share import sample_workspace
 
     file = sample_workspace(into)
     with _kernels(file):
+        from revops_kit.mailing import write_mail
+        from revops_kit.making import Request
+
         ws = open_(file, "")
         made = _report(ws, Request(), into, jobs)
     # The monthly report is of the same month, so that its notebooks need not run again.
@@ -78,9 +79,9 @@ def report(
 
     revops report churn revenue --period 2026-Q3 --by region --into reports --format pdf
     """
-    from revops_kit.making import Request
-
     with _kernels(workspace):
+        from revops_kit.making import Request
+
         ws = open_(workspace, as_of)
         into = into or ws.file.parent / "reports"
         made = _report(ws, Request(names or [], period, by, settings(set_)), into, jobs, format)
@@ -88,7 +89,7 @@ def report(
 
 
 def _kernels(workspace: Path) -> AbstractContextManager[None]:
-    """Begin to warm the notebooks' kernels, which takes longer than to open the workspace."""
+    """Begin to warm the notebooks' kernels, which takes longer than all else before they start."""
     from revops_kit.report import warm
     from revops_kit.share import notebooks
 

@@ -18,8 +18,6 @@ from revops_kit.errors import RequestError
 from revops_kit.history.schema import LEVELS, figures, forecasts, mails, runs
 from revops_kit.history.store import Store, open_store
 
-FILE = Path("reports") / ".revops" / "history.sqlite"  # below the folder of revops.toml
-
 
 @dataclass(frozen=True)
 class History:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from revops_kit import checking, snapshots
 from revops_kit.errors import RequestError, RevopsError
-from revops_kit.history import FILE, History
+from revops_kit.history import History
 from revops_kit.mailing import run_report
 from revops_kit.report import warm
 from revops_kit.schedule import Fire, Job, jobs_of, upcoming
@@ -23,9 +23,9 @@ from revops_kit.schedule.heartbeat import Heartbeat, last_seen
 from revops_kit.share import notebooks
 from revops_kit.sources import Health
 from revops_kit.units import plural
-from revops_kit.workspace import Workspace, open_workspace
+from revops_kit.workspace import MEMORY, Workspace, open_workspace
 
-HEARTBEAT = FILE.with_name("heartbeat")  # below the folder of revops.toml
+HEARTBEAT = MEMORY.with_name("heartbeat")  # below the folder of revops.toml
 MOST_MISSED = 31  # runs of a report that are caught up: a month of days
 TRIES = 3  # of a run that left no trace in the history
 RETRY = dt.timedelta(minutes=5)

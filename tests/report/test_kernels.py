@@ -68,6 +68,21 @@ def test_parent_goes_on_importing_what_only_some_kernels_need(write, make, warm_
     comes(lambda: make(notebook)[0].headline == "True")
 
 
+def test_parent_in_which_a_thread_runs_forks_nothing(tmp_path):
+    (tmp_path / "busy.py").write_text(
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "open('imported', 'w').close()\n"
+    )
+    parent = warm.Parent(["busy"], tmp_path)
+    try:
+        comes((tmp_path / "imported").exists)
+        with pytest.raises(warm.NotWarm, match="an import has started a thread"):
+            parent.fork([], {}, tmp_path)
+    finally:
+        parent.close()
+
+
 def test_warm_and_ordinary_kernels_show_the_same_cell_by_cell(make, tmp_path, monkeypatch):
     """A real notebook down to its first table, its charts byte for byte."""
     content = nbformat.read(SHARE / "notebooks/revenue.ipynb", as_version=4)
