@@ -74,11 +74,12 @@ def preload() -> None:
     duckdb.default_connection().close()
     if _threads() > 1:
         raise RuntimeError("an import has started a thread")
+    gc.freeze()
     rehearse()
+    # What it has left, and only that: it hangs on a database that has to be closed.
+    gc.collect()
     from revops_kit import samples
 
-    # What is left of it hangs on a database that has to be closed.
-    gc.collect()
     samples.close()
     duckdb.default_connection().close()
 
