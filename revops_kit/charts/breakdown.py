@@ -79,15 +79,14 @@ def breakdown(result: "Result", whole: float | None = None) -> Chart:
         hidden,
     ]
     figure = page.Sheet(title, page.caption(kpi), 0.3 * len(frame) + 0.75, notes)
-    axes = page.rows(figure, names, header=True)
+    # A dot on the edge is still drawn whole, and leaves the name beside it free.
+    axes = page.rows(figure, names, header=True, pad=4 if bars else 9)
     places = np.arange(len(frame))
     if bars:
         axes.barh(places, values, height=0.62, color=BLUE)
     axes.hlines(places, low, high, color=INK if bars else BLUE, linewidth=1.6)
     if not bars:
-        # A mark on the edge is still drawn whole, and leaves the name beside it free.
         axes.plot(values, places, "o", color=BLUE, markersize=8, clip_on=False)
-        axes.tick_params(axis="y", pad=9)
     for place in np.flatnonzero(np.isnan(values)):
         page.write_in_row(axes, place, reasons[place])
     if line is not None:

@@ -79,7 +79,7 @@ def cohorts(
         cmap=sns.light_palette(SKY if is_written else BLUE, as_cmap=True),
         annot=data.map(partial(_short, unit, write)).to_numpy() if is_written else None,
         fmt="",
-        annot_kws={"size": 9.5, "color": INK},
+        annot_kws={"size": 9.5, "color": INK, "in_layout": False},
         cbar=not is_written,
         cbar_ax=None if is_written else _below(axes),
         cbar_kws={"orientation": "horizontal"},

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
@@ -174,7 +175,7 @@ class Scale:
     def apply_to(self, axis: Axis) -> None:
         """Give an axis these ends and ticks."""
         axis.axes.set(**{f"{axis.axis_name}lim": (self.low, self.high)})
-        axis.set_ticks(self.ticks, labels=self.labels)
+        mark(axis, self.ticks, self.labels)
 
 
 def scale(
@@ -289,15 +290,31 @@ def why_missing(frame: pd.DataFrame) -> str:
     return f"{len(missing)} of {len(frame)} values are missing; the first: {reason}."
 
 
-def rows(figure: Figure, names: Iterable[object], header: bool = False) -> Axes:
-    """Make axes with one named row each, top to bottom, and no scale of their own."""
+def mark(axis: Axis, places: np.ndarray, labels: Sequence[str]) -> None:
+    """Write labels at places of an axis."""
+
+    def reach(label: str) -> float:
+        return max(width(line, SIZE, "normal") for line in label.split("\n"))
+
+    longest = max(labels, key=reach, default="")
+    for tick, label in list(zip(axis.set_ticks(places, labels=labels), labels, strict=True))[1:-1]:
+        # To measure a label takes as long as to draw it; the others reach no further than these.
+        tick.label1.set_in_layout(label == longest)
+
+
+def rows(figure: Figure, names: Iterable[object], header: bool = False, pad: float = 4) -> Axes:
+    """Make axes with one named row each, top to bottom, and no scale of their own.
+
+    The names end `pad` points before the axes.
+    """
     axes = figure.subplots()
     written = [name(each) for each in names]
-    axes.set_yticks(range(len(written)), labels=written)
     axes.set_ylim(len(written) - 0.45, -1.3 if header else -0.55)
+    axes.yaxis.set_visible(False)
     axes.set_xticks([])
     axes.grid(visible=False)
     axes.spines["bottom"].set_visible(False)
+    _column(axes, 0, -pad, enumerate(written), size=10.5)
     return axes
 
 
@@ -306,18 +323,27 @@ def columns(axes: Axes, *written: tuple[str, Sequence[str], str]) -> None:
     right = 6.0
     for heading, texts, weight in written:
         right += 14 + max(width(text, SIZE) for text in [heading, *texts])
-        offset = ScaledTranslation(right / 72, 0, axes.figure.dpi_scale_trans)
-        for place, text in [(-0.95, heading), *enumerate(texts)]:
-            axes.text(
-                1,
-                place,
-                text,
-                transform=axes.get_yaxis_transform() + offset,
-                ha="right",
-                va="center_baseline",
-                weight="normal" if place < 0 else weight,
-                color=GREY if place < 0 else INK,
-            )
+        _column(axes, 1, right, [(-0.95, heading)], color=GREY)
+        _column(axes, 1, right, enumerate(texts), weight=weight)
+
+
+def _column(
+    axes: Axes,
+    side: int,
+    right: float,
+    texts: Iterable[tuple[float, str]],
+    weight: str = "normal",
+    **look: Any,
+) -> None:
+    """Write texts in rows, so that they end `right` points from the left side, 0, or right, 1."""
+    offset = ScaledTranslation(right / 72, 0, axes.figure.dpi_scale_trans)
+    look |= {"transform": axes.get_yaxis_transform() + offset, "weight": weight}
+    texts = [(place, text) for place, text in texts if text]
+    reach = max((width(text, SIZE, weight) for _, text in texts), default=0.0)
+    for place, text in texts:
+        drawn = axes.text(side, place, text, ha="right", va="center_baseline", **look)
+        # The layout need not measure those that reach less far.
+        drawn.set_in_layout(width(text, SIZE, weight) == reach)
 
 
 def write_in_row(axes: Axes, place: float, reason: str) -> None:
@@ -345,26 +371,30 @@ def name_ends(axes: Axes, ends: list[tuple[float, float, list[str], str]]) -> No
     early = np.array([place < right - 0.03 * (right - left) for place, *_ in ends])
     away = early | (np.abs(levels - wanted) > 0.02)
     margin = 1.03 if away.any() else 1.015
-    for (place, value, words, colour), level, is_away in zip(ends, levels, away, strict=True):
-        axes.annotate(
+    weight = "bold" if len(ends) == 1 else "normal"
+    for (_, _, words, colour), level in zip(ends, levels, strict=True):
+        axes.text(
+            margin,
+            level,
             "\n".join(words),
-            (place, value),
-            xytext=(margin, level),
-            textcoords="axes fraction",
+            transform=axes.transAxes,
             va="center",
             color=colour,
-            weight="bold" if len(ends) == 1 else "normal",
+            weight=weight,
             linespacing=1.15,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.7,
-                "shrinkB": 5,
-                "relpos": (0, 0.5),
-            }
-            if is_away
-            else None,
+        )
+    if away.any():
+        starts = [(place - left) / (right - left) for place, *_ in ends]
+        leaders = np.array(
+            [
+                [(start + 0.008, want), (margin - 0.004, level)]
+                for start, want, level in zip(starts, wanted, levels, strict=True)
+            ]
+        )
+        colours = np.array([colour for *_, colour in ends])
+        look = {"linewidths": 0.7, "clip_on": False, "transform": axes.transAxes, "zorder": 3}
+        axes.add_collection(
+            LineCollection(leaders[away], colors=colours[away], **look), autolim=False
         )
 
 

@@ -181,21 +181,25 @@ def _draw_line(
 
 def _last_value(line: pd.DataFrame, write: Callable[[float], str]) -> str:
     """Write a line's last value, and of which period it is when not of the last."""
-    known = line.dropna(subset="value")
+    value = line["value"].to_numpy()
+    known = np.flatnonzero(~np.isnan(value))
     if not len(known):
         return ""
-    last = known.iloc[-1]
-    state = " partial" if last["is_partial"] else ""
-    early = "" if known.index[-1] == line.index[-1] else f" in {in_words(last['period'])}"
-    return write(last["value"]) + early + state
+    last = known[-1]
+    state = " partial" if line["is_partial"].iloc[last] else ""
+    early = "" if last == len(line) - 1 else f" in {in_words(line['period'].iloc[last])}"
+    return write(value[last]) + early + state
 
 
 def _places(frame: pd.DataFrame) -> pd.Series:
     """Find each period's place on the axis: the days from the first, or 0 for `all`."""
-    starts = frame.drop_duplicates("period").set_index("period")["start"].sort_values(kind="stable")
-    if starts.isna().any():
-        return pd.Series(np.arange(len(starts), dtype=float), index=starts.index)
-    return (starts - starts.min()).dt.days.astype(float)
+    first = np.flatnonzero(~frame["period"].duplicated())
+    starts = frame["start"].to_numpy("datetime64[D]")
+    first = first[np.argsort(starts[first], kind="stable")]
+    days = (starts[first] - starts[first[0]]).astype(float)
+    if np.isnat(starts[first]).any():
+        days = np.arange(len(first), dtype=float)
+    return pd.Series(days, index=frame["period"].to_numpy()[first])
 
 
 def _with_gaps(places: np.ndarray) -> np.ndarray:
@@ -220,7 +224,7 @@ def mark_periods(axes: Axes, places: pd.Series, marked: np.ndarray) -> None:
         # Without its second line a label would hang a pixel higher than its neighbours.
         labels.append(f"{month or year}\n{year if part and year != written else ''}")
         written = year
-    axes.set_xticks(places.iloc[marked], labels=labels)
+    page.mark(axes.xaxis, places.to_numpy()[marked], labels)
     room = places.iloc[-1] * 0.02
     axes.set_xlim(*((-room, places.iloc[-1] + room) if room else (-1.0, 0.1)))
 
@@ -245,8 +249,11 @@ def _words(
     target: float | None,
 ) -> str:
     """Tell the trend in a sentence or two: where it stands, from where, and between what."""
-    order = frame.sort_values("start", kind="stable")
-    first, final = map(in_words, order["period"].iloc[[0, -1]])
+    order = np.argsort(frame["start"].to_numpy("datetime64[D]"), kind="stable")
+    period, value, low, high = (
+        frame[column].to_numpy()[order] for column in ("period", "value", "low", "high")
+    )
+    first, final = in_words(period[0]), in_words(period[-1])
     span = f"{title}, {first if first == final else f'{first} to {final}'}"
     aim = "" if target is None else f" The target is {write(target)}."
     if None not in lines:
@@ -255,20 +262,17 @@ def _words(
             for segment, line in lines.items()
         )
         return f"{span}, last values: {'; '.join(ends)}.{aim}"
-    known = order.dropna(subset="value")
-    last = known.iloc[-1]
-    low, high = (known.iloc[known["value"].argmin()], known.iloc[known["value"].argmax()])
-    state = " (partial)" if last["is_partial"] else ""
+    known = np.flatnonzero(~np.isnan(value))
+    last, lowest, highest = known[-1], np.nanargmin(value), np.nanargmax(value)
+    state = " (partial)" if frame["is_partial"].iloc[order[last]] else ""
     between = (
-        ""
-        if math.isnan(last["low"])
-        else f", between {write(last['low'])} and {write(last['high'])}"
+        "" if math.isnan(low[last]) else f", between {write(low[last])} and {write(high[last])}"
     )
     absent = f", {len(order) - len(known)} missing" if len(known) < len(order) else ""
-    now = f"{write(last['value'])} in {in_words(last['period'])}{state}{between}"
+    now = f"{write(value[last])} in {in_words(period[last])}{state}{between}"
     if len(order) == 1:
         return f"{title}: {now}.{aim}"
     return (
-        f"{span}: {now}. Lowest {write(low['value'])} in {in_words(low['period'])}, "
-        f"highest {write(high['value'])} in {in_words(high['period'])}{absent}.{aim}"
+        f"{span}: {now}. Lowest {write(value[lowest])} in {in_words(period[lowest])}, "
+        f"highest {write(value[highest])} in {in_words(period[highest])}{absent}.{aim}"
     )
