@@ -280,7 +280,7 @@ def _wins(ws: Workspace, run: Periods) -> pd.DataFrame:
     """Count new customers by period, months since first contact, and whether that is known."""
     leads = ws.tables.leads
     leads = leads.select(_lead="lead_id", _met=leads.created_at.cast("date"))
-    won = run.assign(deals.first_wins(replace(ws.tables, carried=False)), on="closed_at")
+    won = run.assign(deals.first_wins(replace(ws.tables, carried=False), "lead_id"), on="closed_at")
     won = won.select("period", "lead_id", closed=won.closed_at.cast("date"))
     won = won.left_join(leads, won.lead_id == leads._lead)
     closed, met = won.closed, won._met
@@ -310,7 +310,7 @@ def _months(ws: Workspace, run: Periods) -> Periods | None:
 
 
 def _spend_by_month(ws: Workspace, months: Periods) -> np.ndarray:
-    spent = kpis.spend.rows(ws.tables, months)
+    spent = kpis.spend.rows(replace(ws.tables, carried=False), months)
     sums = spent.group_by("period").aggregate(amount=spent.numerator.sum()).to_pandas()
     found = dict(zip(pd.to_datetime(sums.period).dt.date, sums.amount, strict=True))
     return np.array([found.get(month.start, 0.0) for month in months], dtype=float)
@@ -325,7 +325,7 @@ def _recurring_revenue(ws: Workspace, run: Periods) -> pd.Series | str:
         return missing
     # CAC is the cost of a customer, whatever the company counts churn by.
     tables = with_policies(replace(ws.tables, carried=False), {"grain": "customer"})
-    rows = recurring.movements(tables, run)
+    rows = recurring.movements(tables, run, "new")
     counted = rows.aggregate(
         start=rows.start_mrr.sum(),
         end=rows.end_mrr.sum(),

@@ -109,7 +109,7 @@ def mrr(ws: Workspace, period: str) -> Spread:
     spread = Spread(kpi, period, ws.currency, "MRR", "", MONEY)
     if missing := kpi.unavailable(ws.tables):
         return replace(spread, missing_because=missing)
-    rows = run.snapshots(recurring.paid(replace(ws.tables, as_of=None)))
+    rows = run.snapshots(recurring.paying(replace(ws.tables, as_of=None, carried=False)))
     runs = recurring.is_active(rows, rows.ends)
     amounts = {
         "running": runs,
@@ -173,11 +173,12 @@ def net_revenue_retention(ws: Workspace, period: str) -> Spread:
     spread = Spread(kpi, period, ws.currency, "at the end", "at the start", MONEY)
     if missing := kpi.unavailable(ws.tables):
         return replace(spread, missing_because=missing)
-    moved = recurring.movements(ws.tables, run)
+    kept = ("kept_mrr", "reactivation")
+    moved = recurring.movements(replace(ws.tables, carried=False), run, *kept)
     year_before = _year_before(min(run.end, run.known_until))
     earlier = recurring.mrr_on(ws.tables, year_before)
     nothing = ibis.literal(0.0)
-    names = ("start_mrr", "end_mrr", "kept_mrr", "reactivation")
+    names = ("start_mrr", "end_mrr", *kept)
     both = ibis.union(
         moved.select("customer", *names, year_mrr=nothing),
         earlier.select("customer", **dict.fromkeys(names, nothing), year_mrr=earlier.mrr),

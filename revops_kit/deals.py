@@ -1,6 +1,7 @@
 """Deals as several KPIs need them: who was won, how long it took, what was open when."""
 
 import datetime as dt
+from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
@@ -21,6 +22,11 @@ def known(tables: Tables, *names: str) -> ir.Table:
     return deals.select(*dict.fromkeys([*LIFE, *names, *split]))
 
 
+def counted(tables: Tables, *names: str) -> tuple[str, ...]:
+    """Name the columns a figure needs; none, which stands for all, if its rows are looked at."""
+    return () if tables.carried else names
+
+
 def decided(tables: Tables, *names: str) -> ir.Table:
     """Pick the deals that were won or lost, with the columns that `known` gives."""
     deals = known(tables, *names)
@@ -33,23 +39,23 @@ def won(tables: Tables, *names: str) -> ir.Table:
     return deals.filter(deals.outcome == "won")
 
 
-def first_wins(tables: Tables) -> ir.Table:
+def first_wins(tables: Tables, *names: str) -> ir.Table:
     """Pick the win by which each customer became one; expansions and renewals are none.
 
     Returns
     -------
     Table, one row per new customer
-        The columns of `opportunities`, and `customer`: the account, else the lead, else the deal.
+        The columns that `known` gives, and `customer`: the account, else the lead, else the deal.
     """
-    deals = won(tables)
+    deals = won(tables, *names, "type", "account_id", "lead_id") if names else won(tables)
     deals = deals.filter(deals.type.isnull() | (deals.type == "new"))
     # Keys of different tables may look alike, so each says where it is from.
     customer = ibis.coalesce(
         "account " + deals.account_id, "lead " + deals.lead_id, "deal " + deals.opportunity_id
     )
-    deals = deals.mutate(customer=customer)
     order = [deals.closed_at.isnull(), deals.closed_at, deals.opportunity_id]
-    ranked = deals.mutate(_rank=ibis.row_number().over(group_by="customer", order_by=order))
+    rank = ibis.row_number().over(group_by=customer, order_by=order)
+    ranked = deals.mutate(customer=customer, _rank=rank)
     return ranked.filter(ranked._rank == 0).drop("_rank")
 
 
@@ -64,8 +70,8 @@ def with_cycle(tables: Tables, deals: ir.Table) -> ir.Table:
     """
     names, start = deals.columns, deals.opened_at.cast("date")
     if tables.policies.cycle_start == "lead" and tables.has("leads", "created_at"):
-        leads = tables.leads.select("lead_id", "created_at")
-        leads = leads.rename(_lead="lead_id", _contact="created_at")
+        # Only their first contact is asked for; a column to split by would cost a join.
+        leads = replace(tables, by="").leads.select(_lead="lead_id", _contact="created_at")
         deals = deals.left_join(leads, deals.lead_id == leads._lead)
         start = ibis.coalesce(deals._contact.cast("date"), deals.opened_at.cast("date"))
     days = deals.closed_at.cast("date").delta(start, unit="day")
@@ -131,7 +137,7 @@ def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
     kept = [name for name in HISTORY if name in deals.columns and tables.has("stage_changes", name)]
     if not kept or not tables.has("stage_changes", "changed_at"):
         return deals
-    changes = tables.stage_changes
+    changes = replace(tables, by="").stage_changes
     named = {f"_{name}": changes[name] for name in kept}
     changes = changes.select(_deal="opportunity_id", _at="changed_at", **named)
     moments = deals.select("period", "ends", "opportunity_id").distinct()
@@ -142,11 +148,12 @@ def as_they_stood(tables: Tables, deals: ir.Table) -> ir.Table:
     # The order of equal moments is settled by what was written, so that every engine agrees.
     order = [seen._at.desc(), *(seen[name].desc() for name in named)]
     rank = ibis.row_number().over(group_by=["period", "opportunity_id"], order_by=order)
-    latest = seen.mutate(_rank=rank).filter(lambda each: each._rank == 0)
-    latest = latest.select("_deal", *named, _period="period")
+    ranked = seen.select("_deal", *named, _period="period", _rank=rank)
+    latest = ranked.filter(ranked._rank == 0)
     joined = deals.left_join(
         latest, [deals.opportunity_id == latest._deal, deals.period == latest._period]
     )
-    is_known = joined._deal.notnull()
+    joined = joined.select(*deals.columns, "_deal", *named)
+    theirs, is_known = {name: joined[name] for name in deals.columns}, joined._deal.notnull()
     put_back = {name: is_known.ifelse(joined[f"_{name}"], joined[name]) for name in kept}
-    return joined.mutate(**put_back).select(*deals.columns)
+    return joined.select(theirs | put_back)

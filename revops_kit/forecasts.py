@@ -417,8 +417,8 @@ def _by_month(won: pd.Series, until: pd.Period) -> pd.Series:
 
 
 def _between(won: pd.Series, start: dt.date, end: dt.date) -> float:
-    inside = (won.index >= pd.Timestamp(start)) & (won.index < pd.Timestamp(end))
-    return float(won[inside].sum())
+    ends = np.array([start, end], dtype="datetime64[D]")
+    return float(won.to_numpy()[slice(*won.index.to_numpy().searchsorted(ends))].sum())
 
 
 def _spans(run: Periods, kind: Kind, won: pd.Series) -> list[Period]:

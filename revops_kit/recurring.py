@@ -15,6 +15,11 @@ import ibis.expr.types as ir
 from revops_kit.periods import LAST_DAY, Periods
 from revops_kit.tables import SEGMENT, Tables
 
+# What came and went within a period, whatever was paid at its start and end.
+BETWEEN = frozenset({"joined", "left_in", "ended_in", "kept_mrr"})
+# What figures need of a subscription, beside whose it is.
+TERM = ("subscription_id", "started_on", "ended_on", "mrr")
+
 
 def paying(tables: Tables) -> ir.Table:
     """Pick the subscriptions that pay, and say whose each is.
@@ -25,7 +30,7 @@ def paying(tables: Tables) -> ir.Table:
     Returns
     -------
     Table, one row per subscription
-        The columns of `subscriptions`, with `customer`.
+        The columns of `subscriptions`, with `customer`; for figures, `TERM` and the segment.
     """
     running = _subscribed(tables)
     return running.filter(running.mrr > 0)
@@ -34,18 +39,6 @@ def paying(tables: Tables) -> ir.Table:
 def since(running: ir.Table) -> ir.DateValue:
     """Say since when the customer of each subscription has been one."""
     return running.started_on.min().over(group_by="customer")
-
-
-def paid(tables: Tables) -> ir.Table:
-    """Pick the subscriptions that pay, and say whose each is and since when they paid.
-
-    Returns
-    -------
-    Table, one row per subscription
-        The columns of `paying`, with `customer_since` (date).
-    """
-    running = paying(tables)
-    return running.mutate(customer_since=since(running))
 
 
 def active(tables: Tables, periods: Periods) -> ir.Table:
@@ -57,13 +50,19 @@ def active(tables: Tables, periods: Periods) -> ir.Table:
 
 def on_free_plans(tables: Tables, periods: Periods) -> ir.Table:
     """Name the customers with a free subscription when each period ends: `period`, `customer`."""
-    free = _subscribed(tables)
+    free = _subscribed(replace(tables, by="", carried=False))
     free = periods.snapshots(free.filter(free.mrr == 0))
     return free.filter(is_active(free, free.ends)).select("period", "customer").distinct()
 
 
-def movements(tables: Tables, periods: Periods) -> ir.Table:
+def movements(tables: Tables, periods: Periods, *names: str) -> ir.Table:
     """Compare what each customer paid at the start and at the end of each period.
+
+    Parameters
+    ----------
+    *names
+        The figures that are needed beside `start_mrr` and `end_mrr`; all where none are named, and
+        where the rows are looked at. Who paid in between only is there where `BETWEEN` has one.
 
     Returns
     -------
@@ -85,34 +84,26 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
         kept_mrr : float
             What the subscriptions of the start still pay at the end, one by one.
     """
+    is_all = tables.carried or not names
+    with_between = is_all or not BETWEEN.isdisjoint(names)
     running = paying(tables)
-    rows = periods.snapshots(
-        running.mutate(customer_since=since(running), _departed_on=_departed_on(running))
-    )
     own = along(tables, running)
-    rows = rows.select(
-        these(rows, [*own, "subscription_id", "mrr"])
-        | {
-            "_was": is_active(rows, rows.starts),
-            "_is_now": is_active(rows, rows.ends),
-            "_joins": _is_in(rows.started_on, rows),
-            "_ends": _is_in(rows.ended_on, rows),
-            "_leaves": _is_in(rows._departed_on, rows),
-        }
-    )
-    rows = rows.filter(rows._was | rows._is_now | rows._joins | rows._leaves)
+    rows = _marked(running, periods, own, with_between)
     each = ibis.window(group_by=["period", "customer"])
     order = [rows._was.desc(), rows._is_now.desc(), rows.mrr.desc(), rows.subscription_id]
     sums = {
         "start_mrr": rows._was.ifelse(rows.mrr, 0.0).sum().over(each),
         "end_mrr": rows._is_now.ifelse(rows.mrr, 0.0).sum().over(each),
-        "kept_mrr": (rows._was & rows._is_now).ifelse(rows.mrr, 0.0).sum().over(each),
-        "left_in": rows._leaves.cast("int32").max().over(each) == 1,
-        "ended_in": rows._ends.cast("int32").max().over(each) == 1,
     }
-    joined = rows._joins.cast("int32").max().over(each) == 1
+    if with_between:
+        sums |= {
+            "kept_mrr": (rows._was & rows._is_now).ifelse(rows.mrr, 0.0).sum().over(each),
+            "left_in": rows._leaves.cast("int32").max().over(each) == 1,
+            "ended_in": rows._ends.cast("int32").max().over(each) == 1,
+            "joined": rows._joins.cast("int32").max().over(each) == 1,
+        }
     rank = ibis.row_number().over(group_by=["period", "customer"], order_by=order)
-    rows = rows.select(these(rows, own) | sums | {"_joined": joined, "_rank": rank})
+    rows = rows.select(these(rows, own) | sums | {"_rank": rank})
     one = rows.filter(rows._rank == 0)
     gain = one.end_mrr - one.start_mrr
     begins, stays = one.start_mrr == 0, (one.start_mrr > 0) & (one.end_mrr > 0)
@@ -124,25 +115,34 @@ def movements(tables: Tables, periods: Periods) -> ir.Table:
         "contraction": (stays & (gain < 0)).ifelse(-gain, 0.0),
         "churn": (one.end_mrr == 0).ifelse(one.start_mrr, 0.0),
     }
-    return one.select(these(one, [*own, *sums]) | kinds | {"joined": begins & one._joined})
+    figures = these(one, sums) | kinds
+    if with_between:
+        figures["joined"] = begins & one.joined
+    wanted = figures if is_all else ["start_mrr", "end_mrr", *names]
+    return one.select(these(one, own) | {name: figures[name] for name in wanted})
 
 
-def of_the_start(tables: Tables, periods: Periods) -> ir.Table:
+def of_the_start(tables: Tables, periods: Periods, *names: str) -> ir.Table:
     """Pick the customers of each period's start: revenue that is kept or lost is theirs.
+
+    Parameters
+    ----------
+    *names
+        The figures that are needed, as for `movements`.
 
     Returns
     -------
     Table, one row per period and customer
         The columns of `movements`, and `denominator`: what the customer paid at the start.
     """
-    customers = movements(tables, periods)
+    customers = movements(tables, periods, *names)
     held = customers.filter(customers.start_mrr > 0)
     return held.mutate(denominator=held.start_mrr)
 
 
 def mrr_on(tables: Tables, moment: dt.date) -> ir.Table:
     """Say what each customer paid at one moment, the start of a day: `customer` and `mrr`."""
-    running = paying(tables)
+    running = paying(replace(tables, by="", carried=False))
     running = running.filter(is_active(running, ibis.literal(moment)))
     return running.group_by("customer").aggregate(mrr=running.mrr.sum())
 
@@ -191,17 +191,36 @@ def _subscribed(tables: Tables) -> ir.Table:
     A join onto a join takes a column that the first has computed for one of its own (Ibis 12).
     """
     running = tables.subscriptions
+    own = [name for name in running.columns if tables.carried or name in (*TERM, SEGMENT)]
     if tables.policies.grain == "subscription":
-        return running.mutate(customer=running.subscription_id)
+        return running.select(these(running, own) | {"customer": running.subscription_id})
     if not tables.has("customers", "account_id"):
-        return running.mutate(customer=running.customer_id)
+        return running.select(these(running, own) | {"customer": running.customer_id})
     # Only their accounts are asked for: a column to split by would cost a join, and choosing
     # columns twice a select.
     records = replace(tables, by="", carried=True).customers
     records = records.select(_record="customer_id", _account="account_id")
     joined = running.left_join(records, running.customer_id == records._record)
     customer = ibis.coalesce("account " + joined._account, "customer " + joined.customer_id)
-    return joined.select(these(joined, running.columns) | {"customer": customer})
+    return joined.select(these(joined, own) | {"customer": customer})
+
+
+def _marked(running: ir.Table, periods: Periods, own: list[str], with_between: bool) -> ir.Table:
+    """Mark which subscriptions run at the start and at the end of each period, or in between."""
+    days = {"customer_since": since(running)}
+    if with_between:
+        days["_departed_on"] = _departed_on(running)
+    rows = periods.snapshots(running.mutate(**days))
+    marks = {"_was": is_active(rows, rows.starts), "_is_now": is_active(rows, rows.ends)}
+    if with_between:
+        marks |= {
+            "_joins": _is_in(rows.started_on, rows),
+            "_leaves": _is_in(rows._departed_on, rows),
+            "_ends": _is_in(rows.ended_on, rows),
+        }
+    rows = rows.select(these(rows, [*own, "subscription_id", "mrr"]) | marks)
+    runs = rows._was | rows._is_now
+    return rows.filter(runs | rows._joins | rows._leaves if with_between else runs)
 
 
 def _departed_on(running: ir.Table) -> ir.DateValue:

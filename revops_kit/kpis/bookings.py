@@ -31,7 +31,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(tiny(), Periods("2026-09")).numerator.sum().to_pyarrow().as_py()
     18000.0
     """
-    won = periods.assign(deals.won(tables), on="closed_at")
+    won = periods.assign(deals.won(tables, *deals.counted(tables, "amount")), on="closed_at")
     return won.mutate(numerator=won.amount, denominator=0)
 
 

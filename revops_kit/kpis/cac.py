@@ -60,7 +60,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
         reference=ibis.null("string"),
         denominator=ibis.literal(0, "int64"),
     )
-    won = periods.assign(deals.first_wins(tables), on="closed_at")
+    won = deals.first_wins(tables, *deals.counted(tables, "closed_at"))
+    won = periods.assign(won, on="closed_at")
     won = won.mutate(
         part=ibis.literal("customer"),
         on=won.closed_at.cast("date"),
@@ -74,7 +75,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
 
 def undated(tables: Tables, periods: Periods) -> list[LeftOut]:
     """Count the customers won on an unknown day."""
-    won = deals.first_wins(tables)
+    won = deals.first_wins(tables, "closed_at")
     count = won.filter(won.closed_at.isnull()).count()
     return [LeftOut(count, "new customer", "won on an unknown day: counted in `all` only")]
 

@@ -42,8 +42,10 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> lost.order_by("customer").select("numerator", "denominator").to_pandas().values.tolist()
     [[0, 1], [1, 1], [0, 1]]
     """
-    customers = recurring.movements(tables, periods)
-    lost, at_risk = by_rule(customers, tables.policies.churn)
+    rule = tables.policies.churn
+    names = ("end_mrr",) if rule == "chartmogul" else ("left_in", "joined")
+    customers = recurring.movements(tables, periods, *names)
+    lost, at_risk = by_rule(customers, rule)
     counted = customers.filter(at_risk | lost)
     return counted.mutate(numerator=lost.cast("int32"), denominator=at_risk.cast("int32"))
 
@@ -57,11 +59,11 @@ def by_rule(customers: ir.Table, rule: str) -> tuple[ir.BooleanValue, ir.Boolean
         As `recurring.movements` gives them.
     """
     was = customers.start_mrr > 0
-    # Who was there at the start and left is lost by every rule but the first, even if back.
+    if rule == "chartmogul":
+        return was & (customers.end_mrr == 0), was
+    # Who was there at the start and left is lost by every other rule, even if back.
     left = customers.left_in
     match rule:
-        case "chartmogul":
-            return was & (customers.end_mrr == 0), was
         case "stripe":
             return left & (was | customers.joined), was | customers.joined
         case "profitwell":

@@ -159,8 +159,8 @@ def value(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Data
         fetched = pd.concat(seen) if seen else fetched
     expect = of_contracts if "months" in fetched.columns else of_purchases
     columns = [*keys, "value", "low", "high", "n", "missing_because", "note"]
-    folded = []
-    for key, group in fetched.groupby(keys, sort=False):
+    folded, counted = [], list(fetched.columns.difference(keys))
+    for key, group in fetched.groupby(keys, sort=False)[counted]:
         figures, reason, note = (np.nan, np.nan, np.nan), None, None
         try:
             *figures, notes = expect(group, policies)
@@ -221,15 +221,18 @@ def of_contracts(group: pd.DataFrame, policies: Policies) -> Expected:
     Months are paid in advance: the first counts in full. The interval is the delta method's,
     from the model's covariance and the spread of MRR.
     """
-    staying = group[~group.left]
-    active = staying["count"].sum()
+    staying = ~group.left.to_numpy(bool)
+    count, mrr, squared = (
+        group[name].to_numpy()[staying] for name in ("count", "mrr", "mrr_squared")
+    )
+    active = count.sum()
     if not active:
         raise StatisticsError("no customers are left, so there is no revenue to expect")
     model, discount = retention_model(group), monthly(policies)
     months = model.discounted_lifetime(policies.horizon_months, discount)
-    arpa = staying.mrr.sum() / active
+    arpa = mrr.sum() / active
     expected = policies.gross_margin * arpa * months
-    spread = (staying.mrr_squared.sum() / active - arpa**2) / active / arpa**2
+    spread = (squared.sum() / active - arpa**2) / active / arpa**2
     longest = int(group.months.max())
     notes = (*late_entry(group), *_beyond(model, longest, policies), *model.notes)
     error = model.error(lambda each: each.discounted_lifetime(policies.horizon_months, discount))
@@ -239,7 +242,7 @@ def of_contracts(group: pd.DataFrame, policies: Policies) -> Expected:
 
 def late_entry(group: pd.DataFrame) -> tuple[str, ...]:
     """Say how many customers are there only as survivors."""
-    late = int(group["count"][group.entry > 0].sum())
+    late = int(group["count"].to_numpy() @ (group.entry.to_numpy() > 0))
     if not late:
         return ()
     return (f"{plural(late, 'customer')} joined before departures were kept.",)

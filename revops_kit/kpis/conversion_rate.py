@@ -7,8 +7,10 @@ import ibis.expr.types as ir
 
 from revops_kit.kpi import Kpi, proportion
 from revops_kit.periods import Periods
-from revops_kit.tables import Tables
+from revops_kit.tables import SEGMENT, Tables
 from revops_kit.units import SHARE
+
+COUNTED = ("lead_id", "created_at", "converted_at", SEGMENT)
 
 
 def rows(tables: Tables, periods: Periods) -> ir.Table:
@@ -45,7 +47,10 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> leads.order_by("lead_id").numerator.to_list()
     [1, 0]
     """
-    leads = periods.assign(tables.leads, on="created_at")
+    leads = tables.leads
+    if not tables.carried:
+        leads = leads.select([name for name in leads.columns if name in COUNTED])
+    leads = periods.assign(leads, on="created_at")
     is_customer = leads.converted_at.notnull()
     if tables.has("opportunities", "lead_id"):
         # Only their leads are asked for; a column to split by would cost a join.

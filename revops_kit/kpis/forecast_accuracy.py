@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
@@ -57,8 +58,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> both.forecast.sum().to_pyarrow().as_py(), both.actual.sum().to_pyarrow().as_py()
     (950.0, 1000.0)
     """
-    # What is counted is narrow; the rows that are looked at are whole.
-    names = () if tables.carried else COUNTED
+    names = deals.counted(tables, *COUNTED)
     if tables.has("forecasts"):
         expected = submitted(tables)
     else:
@@ -206,8 +206,9 @@ def _key(category: str) -> str:
 
 def _chances(tables: Tables, moments: ir.Table) -> ir.Table:
     """Say what share of the deals decided before each day, and once in a stage, was won."""
-    visited = tables.stage_changes.select("opportunity_id", "stage").distinct()
-    ended = deals.decided(tables).select(_deal="opportunity_id", _how="outcome", _on="closed_at")
+    whole = replace(tables, by="")
+    visited = whole.stage_changes.select("opportunity_id", "stage").distinct()
+    ended = deals.decided(whole).select(_deal="opportunity_id", _how="outcome", _on="closed_at")
     known = visited.inner_join(ended, visited.opportunity_id == ended._deal).cross_join(moments)
     known = known.filter(known._on.cast("date") < known.ends)
     won = (known._how == "won").cast("float64")
@@ -222,25 +223,23 @@ def fold(rows: ir.Table, keys: list[str]) -> ir.Table:
     )
 
 
-def errors(parts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def errors(parts: pd.DataFrame) -> pd.DataFrame:
     """Compare by month; months that nobody forecast are left out, for there is no error in them."""
     forecast_at_all = parts.groupby("month").made.transform("sum") > 0
     parts = parts[forecast_at_all]
     forecast, actual = parts.forecast.fillna(0), parts.actual.fillna(0)
     return parts.assign(
-        forecast=forecast, actual=actual, error=forecast - actual, size=actual.abs()
+        forecast=forecast,
+        actual=actual,
+        numerator=forecast - actual,
+        denominator=actual.abs(),
+        n=1,
     )
 
 
 def _folded(parts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    grouped = parts.groupby(keys, as_index=False, sort=False)
-    sums = grouped.agg(
-        numerator=("error", "sum"),
-        denominator=("size", "sum"),
-        n=("month", "count"),
-        forecast=("forecast", "sum"),
-        actual=("actual", "sum"),
-    )
+    summed = ["numerator", "denominator", "n", "forecast", "actual"]
+    sums = parts.groupby(keys, as_index=False, sort=False)[summed].sum()
     return sums.assign(
         low=np.nan,
         high=np.nan,
@@ -252,20 +251,20 @@ def _folded(parts: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def accuracy(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
     """Take one less the weighted absolute percentage error."""
-    parts = errors(fetched, keys)
-    sums = _folded(parts.assign(error=parts.error.abs()), keys)
+    parts = errors(fetched)
+    sums = _folded(parts.assign(numerator=parts.numerator.abs()), keys)
     return sums.assign(value=1 - sums.numerator / sums.denominator.replace(0, np.nan))
 
 
 def bias(fetched: pd.DataFrame, keys: list[str], policies: Policies) -> pd.DataFrame:
     """Divide the sum of errors by the sum of what was won."""
-    sums = _folded(errors(fetched, keys), keys)
+    sums = _folded(errors(fetched), keys)
     return sums.assign(value=sums.numerator / sums.denominator.replace(0, np.nan))
 
 
 def unplaced(tables: Tables, periods: Periods) -> list[LeftOut]:
     """Count the won deals that belong to no month, or add nothing to theirs."""
-    won = deals.won(tables)
+    won = deals.won(tables, "amount")
     undated = won.filter(won.closed_at.isnull()).count()
     worthless = won.filter(won.amount.isnull() & won.closed_at.notnull()).count()
     return [

@@ -34,7 +34,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> kept.select("numerator", "denominator").to_pandas().values.tolist()
     [[500.0, 500.0], [0.0, 300.0], [200.0, 200.0]]
     """
-    customers = recurring.of_the_start(tables, periods)
+    customers = recurring.of_the_start(tables, periods, "end_mrr")
     return customers.mutate(numerator=ibis.least(customers.start_mrr, customers.end_mrr))
 
 

@@ -49,8 +49,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> parts.select("numerator", "denominator").to_pandas().values.tolist()
     [[30000.0, 0.0], [0.0, 10000.0]]
     """
-    # What is counted is narrow; the rows that are looked at are whole.
-    names = () if tables.carried else ("amount", "expected_close")
+    names = deals.counted(tables, "amount", "expected_close")
     waiting = deals.as_they_stood(tables, deals.open_at(tables, periods, *names, ahead=True))
     waiting = waiting.filter(periods.start_of(waiting.expected_close) == waiting.period)
     waiting = waiting.mutate(

@@ -14,6 +14,19 @@ from revops_kit.stats.intervals import Z
 from revops_kit.tables import Policies, Tables, stack
 from revops_kit.units import MONEY_PER_DAY
 
+# What velocity is made of, and why there is none where a part of it is 0, the first that is.
+PARTS = (
+    *("open", "decided", "won", "amounts", "amount", "amount_squared"),
+    *("timed", "days", "days_squared", "both", "product"),
+)
+GAPS = {
+    "decided": "no deals were decided, so there is no win rate",
+    "won": "no deals were won, so there is no amount and no cycle",
+    "amounts": "no won deal has an amount",
+    "timed": "no won deal has a possible length",
+    "days": "won deals took no time at all",
+}
+
 
 def rows(tables: Tables, periods: Periods) -> ir.Table:
     """Stack the deals open at the end of each period on those decided in it.
@@ -46,8 +59,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> [both[part].sum().to_pyarrow().as_py() for part in ("open", "decided", "won")]
     [1, 4, 2]
     """
-    # What is counted is narrow; the rows that are looked at are whole.
-    names = () if tables.carried else ("amount", "lead_id")
+    names = deals.counted(tables, "amount", "lead_id")
     waiting = deals.open_at(tables, periods, *names).drop("starts", "ends")
     zero = ibis.literal(0, "int64")
     waiting = waiting.mutate(
@@ -100,48 +112,36 @@ def velocity(parts: pd.DataFrame, keys: list[str], policies: Policies) -> pd.Dat
     relative variances of win rate, mean amount and mean cycle, less twice the relative
     covariance of the latter two.
     """
+    of = {name: parts[name].to_numpy(float) for name in PARTS}
     with np.errstate(divide="ignore", invalid="ignore"):
-        rate = parts.won / parts.decided
-        amount, cycle = parts.amount / parts.amounts, parts.days / parts.timed
-        value = parts.open * rate * amount / cycle
-        spread = (1 - rate) / parts.won
-        spread += _relative_variance(parts.amounts, amount, parts.amount_squared)
-        spread += _relative_variance(parts.timed, cycle, parts.days_squared)
-        covariance = parts["product"] / parts.both - amount * cycle
-        spread -= 2 * covariance / (parts.both * amount * cycle)
-        width = np.exp(Z * np.sqrt(spread.clip(lower=0)))
-    value = value.where(np.isfinite(value))
-    has_interval = (parts.won > 1) & (value > 0)
+        rate = of["won"] / of["decided"]
+        amount, cycle = of["amount"] / of["amounts"], of["days"] / of["timed"]
+        value = of["open"] * rate * amount / cycle
+        spread = (1 - rate) / of["won"]
+        spread += _relative_variance(of["amounts"], amount, of["amount_squared"])
+        spread += _relative_variance(of["timed"], cycle, of["days_squared"])
+        covariance = of["product"] / of["both"] - amount * cycle
+        spread -= 2 * covariance / (of["both"] * amount * cycle)
+        width = np.exp(Z * np.sqrt(np.maximum(spread, 0)))
+    value = np.where(np.isfinite(value), value, np.nan)
+    has_interval = (of["won"] > 1) & (value > 0)
     return parts.assign(
         value=value,
-        low=(value / width).where(has_interval),
-        high=(value * width).where(has_interval),
+        low=np.where(has_interval, value / width, np.nan),
+        high=np.where(has_interval, value * width, np.nan),
         n=parts.decided,
-        numerator=parts.open * rate * amount,
+        numerator=of["open"] * rate * amount,
         denominator=cycle,
         win_rate=rate,
         mean_amount=amount,
         mean_days=cycle,
-        missing_because=[_gap(record) for record in parts.to_dict("records")],
+        missing_because=np.select([of[name] == 0 for name in GAPS], list(GAPS.values()), None),
     )
 
 
-def _relative_variance(n: pd.Series, mean: pd.Series, squares: pd.Series) -> pd.Series:
+def _relative_variance(n: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Give the variance of a mean over its square, from the sum of squares."""
-    return (squares / n - mean**2) / (n - 1).clip(lower=1) / mean**2
-
-
-def _gap(parts: dict) -> str | None:
-    """Say which factor there is none of."""
-    if not parts["decided"]:
-        return "no deals were decided, so there is no win rate"
-    if not parts["won"]:
-        return "no deals were won, so there is no amount and no cycle"
-    if not parts["amounts"]:
-        return "no won deal has an amount"
-    if not parts["timed"]:
-        return "no won deal has a possible length"
-    return "won deals took no time at all" if not parts["days"] else None
+    return (squares / n - mean**2) / np.maximum(n - 1, 1) / mean**2
 
 
 def unknown(tables: Tables, periods: Periods) -> list[LeftOut]:

@@ -34,7 +34,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> moved.order_by("customer").select("numerator", "denominator").to_pandas().values.tolist()
     [[0.0, 300.0], [200.0, 0.0]]
     """
-    customers = recurring.movements(tables, periods)
+    kinds = ("new", "expansion", "reactivation", "churn", "contraction")
+    customers = recurring.movements(tables, periods, *kinds)
     gained = customers.new + customers.expansion
     if tables.policies.reactivation == "included":
         gained = gained + customers.reactivation

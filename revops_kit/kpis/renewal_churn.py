@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from revops_kit import recurring
+from revops_kit import deals, recurring
 from revops_kit.kpi import Kpi, LeftOut, proportion
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
@@ -38,11 +38,11 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     [0, 1]
     """
     if tables.has("opportunities", "type"):
-        renewals = tables.opportunities
-        decided = renewals.filter(renewals.type == "renewal", renewals.outcome != "open")
+        renewals = deals.decided(tables, *deals.counted(tables, "type"))
+        decided = renewals.filter(renewals.type == "renewal")
         decided = periods.assign(decided, on="closed_at")
         return decided.mutate(numerator=(decided.outcome == "lost").cast("int32"), denominator=1)
-    customers = recurring.of_the_start(tables, periods)
+    customers = recurring.of_the_start(tables, periods, "ended_in")
     due = customers.filter(customers.ended_in)
     return due.mutate(numerator=(due.end_mrr == 0).cast("int32"), denominator=1)
 
@@ -58,7 +58,7 @@ def undecided(tables: Tables, periods: Periods) -> list[LeftOut]:
     """Count the renewals that were due and are still open, and those without a date."""
     if not tables.has("opportunities", "type"):
         return []
-    renewals = tables.opportunities
+    renewals = deals.known(tables, "type", "expected_close")
     renewals = renewals.filter(renewals.type == "renewal")
     due = renewals.filter(
         renewals.outcome == "open",

@@ -37,7 +37,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> lost.select("numerator", "denominator").to_pandas().values.tolist()
     [[0.0, 500.0], [300.0, 300.0], [0.0, 200.0]]
     """
-    customers = recurring.of_the_start(tables, periods)
+    customers = recurring.of_the_start(tables, periods, "churn", "contraction")
     return customers.mutate(numerator=customers.churn + customers.contraction)
 
 

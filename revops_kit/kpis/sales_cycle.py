@@ -42,7 +42,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(tiny(), Periods("2026-09")).order_by("days").days.to_list()
     [36, 52]
     """
-    won = periods.assign(deals.with_cycle(tables, deals.won(tables)), on="closed_at")
+    won = deals.with_cycle(tables, deals.won(tables, *deals.counted(tables, "lead_id")))
+    won = periods.assign(won, on="closed_at")
     return won.mutate(event=ibis.literal("won"))
 
 
@@ -58,7 +59,7 @@ def untimed(tables: Tables, periods: Periods) -> list[LeftOut]:
     won = rows(tables, periods)
     negative = won.filter(won.days < 0).count()
     startless = won.filter(won.cycle_started_on.isnull() & won.closed_at.notnull()).count()
-    undated = deals.won(tables).filter(lambda each: each.closed_at.isnull()).count()
+    undated = deals.won(tables, "closed_at").filter(lambda each: each.closed_at.isnull()).count()
     return [
         LeftOut(negative, "won deal", "ended before it began: shown among the rows, not counted"),
         LeftOut(startless, "won deal", "without a start: of no known length"),

@@ -43,14 +43,15 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(tiny(), Periods("2026-09")).order_by("opportunity_id").numerator.to_list()
     [1, 0, 1, 0]
     """
-    decided = periods.assign(deals.decided(tables), on="closed_at")
+    decided = deals.decided(tables, *deals.counted(tables, *deals.LIFE))
+    decided = periods.assign(decided, on="closed_at")
     won = (decided.outcome == "won").cast("int32")
     return decided.mutate(numerator=won, denominator=ibis.literal(1))
 
 
 def undated(tables: Tables, periods: Periods) -> list[LeftOut]:
     """Count the decided deals without a date."""
-    decided = deals.decided(tables)
+    decided = deals.decided(tables, "closed_at")
     count = decided.filter(decided.closed_at.isnull()).count()
     return [LeftOut(count, "decided deal", "without a date: counted in `all`, in no dated period")]
 

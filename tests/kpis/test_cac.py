@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from revops_kit import deals
 from revops_kit.kpis import cac
 from revops_kit.samples import workspace
 from revops_kit.tables import BLANK
@@ -115,3 +116,13 @@ def test_interval_is_the_counts_exact_poisson_interval():
     found = cost([spent(1_000)], [win(str(key)) for key in range(10)])
     assert found.value == 100
     assert (found.low, found.high) == pytest.approx((1000 / 18.390, 1000 / 4.795), rel=1e-3)
+
+
+def test_first_wins_are_the_same_however_few_columns_are_asked_for():
+    rows = [win("1", account_id="A"), win("2", "2026-09-01", account_id="A", type="expansion"),
+            win("3", "2026-09-02", account_id="A"), win("4", lead_id="A"), win("5")]  # fmt: skip
+    tables = workspace({"opportunities": rows}).tables
+    for names in [(), ("amount",)]:
+        found = deals.first_wins(tables, *names).order_by("opportunity_id")
+        assert found.customer.to_list() == ["account A", "lead A", "deal 5"]
+        assert found.opportunity_id.to_list() == ["3", "4", "5"]

@@ -1,9 +1,11 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 
 from revops_kit import recurring
 from revops_kit.kpis import churn
@@ -135,6 +137,23 @@ def test_cancellation_in_the_future_has_not_happened():
     found = churn(ws, "2026-09")
     assert (found.value, found.n) == (0, 1)
     assert found.frame.is_partial.all()
+
+
+@pytest.mark.parametrize("names", [("new", "churn"), ("left_in", "kept_mrr"), ()])
+def test_figures_that_are_named_are_those_among_all(names):
+    """A moves to another, B is new, C leaves, D comes back, E comes and goes."""
+    rows = [("A", "2026-01-01", "2026-09-20"), ("B", "2026-09-05", None),
+            ("C", "2026-02-01", "2026-09-10"), ("D", "2026-01-01", "2026-03-01"),
+            ("D", "2026-09-01", None), ("A", "2026-09-02", None),
+            ("E", "2026-09-02", "2026-09-09")]  # fmt: skip
+    tables, run = workspace(running(*rows)).tables, Periods("2026-08", 2)
+    whole = recurring.movements(tables, run).order_by("period", "customer").to_pandas()
+    figures = replace(tables, carried=False)
+    few = recurring.movements(figures, run, *names).order_by("period", "customer").to_pandas()
+    is_paid = whole.start_mrr + whole.end_mrr > 0
+    expected = whole if {"left_in"} & {*names} or not names else whole[is_paid]
+    assert_frame_equal(few, expected[few.columns].reset_index(drop=True))
+    assert {"start_mrr", "end_mrr", *names} <= {*few.columns}
 
 
 days = st.dates(dt.date(2026, 1, 1), dt.date(2026, 6, 30))

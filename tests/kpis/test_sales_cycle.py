@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from revops_kit import deals
 from revops_kit.kpis import sales_cycle
 from revops_kit.samples import workspace
 
@@ -74,3 +75,11 @@ def test_deals_without_a_start_or_a_date_are_told_and_not_counted(period):
         "1 won deal without a start: of no known length.",
         "1 won deal without a date: of no known length.",
     ]
+
+
+def test_columns_called_as_those_of_the_cycle_are_replaced_by_them():
+    mine = deal("1", "2026-09-01", "2026-09-11") | {"days": "working", "cycle_started_on": "?"}
+    ws = workspace({"opportunities": [mine]})
+    assert sales_cycle(ws, "2026-09").value == 10
+    found = deals.with_cycle(ws.tables, deals.won(ws.tables)).to_pandas().iloc[0]
+    assert (found.days, str(found.cycle_started_on.date())) == (10, "2026-09-01")
