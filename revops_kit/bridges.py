@@ -3,7 +3,6 @@
 Each function gives a `Bridge`: steps to draw, what they leave over, and the rows behind each.
 """
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -111,9 +110,9 @@ class Bridge:
         rows, adds = self.behind
         if step not in adds:
             raise UnknownNameError("a step", step, adds, f"in the bridge {self.title!r}")
-        rows = rows.mutate(adds=adds[step].cast("float64"))
+        own = [name for name in rows.columns if not name.startswith("_")]
+        rows = rows.select(*own, adds=adds[step].cast("float64"))
         rows = rows.filter(rows.adds.notnull())
-        rows = rows.drop(*(name for name in rows.columns if name.startswith("_")))
         return rows.order_by(rows.adds.abs().desc())
 
     def headline(self) -> Words:
@@ -243,20 +242,15 @@ def pipeline(ws: Workspace, period: str) -> Bridge:
 def _pipeline_rows(tables: Tables, span: Periods) -> ir.Table:
     """Say what each deal that was in the period's pipeline adds to each step; else nothing."""
     now = span.each[-1]
-    closes = min(now.end, span.known_until)
-    before = _seen(tables, span, now.start, "was")
-    after = _seen(tables, span, closes, "is")
-    rows = tables.opportunities
-    rows = rows.left_join(before, rows.opportunity_id == before.was_deal)
-    rows = rows.left_join(after, rows.opportunity_id == after.is_deal)
-    closed = rows.closed_at.cast("date")
-    decided = (rows.outcome != "open") & (closed >= now.start) & (closed < closes)
+    rows, seen = tables.opportunities, _seen(tables, span)
+    rows = rows.left_join(seen, rows.opportunity_id == seen._deal)
+    closed = _inside(rows.closed_at.cast("date"), now)
+    decided = ((rows.outcome != "open") & closed).fill_null(False)
     # A deal that closed in the period belonged to its pipeline in the end, whatever was expected.
-    stood = rows.was_deal.notnull()
+    stood = rows._was_open.fill_null(False)
     was_in = (stood & _inside(rows.was_expected, now)).fill_null(False)
-    is_open = rows.is_deal.notnull()
+    is_open = rows._is_open.fill_null(False)
     is_in = (is_open & _inside(rows.is_expected, now)).fill_null(False)
-    decided = decided.fill_null(False)
     opened = rows.opened_at.cast("date") >= now.start
     came = (is_in | decided) & ~was_in
     first = rows.was_amount.fill_null(0.0)
@@ -277,11 +271,16 @@ def _pipeline_rows(tables: Tables, span: Periods) -> ir.Table:
     return rows.filter(was_in | is_in | decided).mutate(**parts)
 
 
-def _seen(tables: Tables, span: Periods, day: dt.date, prefix: str) -> ir.Table:
-    """Look at the open deals of one day: key, amount and expected close under a prefix."""
-    seen = deals.open_on(tables, day, span, "amount", "expected_close")
-    columns = {"deal": "opportunity_id", "amount": "amount", "expected": "expected_close"}
-    return seen.select(**{f"{prefix}_{name}": seen[column] for name, column in columns.items()})
+def _seen(tables: Tables, span: Periods) -> ir.Table:
+    """Look at the deals open when a period began and when it ended, as they then stood."""
+    seen = deals.open_at(tables, replace(span, count=2), "amount", "expected_close", ahead=True)
+    seen = deals.as_they_stood(tables, seen)
+    sides = {"was": seen.period < span.start, "is": seen.period == span.start}
+    return seen.group_by(_deal="opportunity_id").aggregate(
+        **{f"_{side}_open": here.any() for side, here in sides.items()},
+        **{f"{side}_amount": seen.amount.max(where=here) for side, here in sides.items()},
+        **{f"{side}_expected": seen.expected_close.max(where=here) for side, here in sides.items()},
+    )
 
 
 def _inside(day: ir.DateValue, period: Period) -> ir.BooleanValue:

@@ -111,7 +111,7 @@ def triangle(counted: pd.DataFrame, end: dt.date | None, ages: int) -> pd.DataFr
 
 
 def factors(trend: Result) -> pd.DataFrame:
-    """Fetch the four factors of pipeline velocity in the last two periods.
+    """Give the four factors of pipeline velocity in the last two periods.
 
     Returns
     -------
@@ -124,11 +124,10 @@ def factors(trend: Result) -> pd.DataFrame:
     if trend.unavailable:
         columns = ["value", "open", "win_rate", "mean_amount", "mean_days"]
         return pd.DataFrame(columns=[*keys, *columns])
-    kpi, last = trend.kpi, replace(trend.periods, count=min(2, len(trend.periods)))
-    parts = kpi.summary.aggregate(kpi.rows(trend.tables, last), keys).to_pandas()
-    counted = kpi.summary.finish(parts, keys, trend.tables.policies)
-    labels = {period.start: period.label for period in last}
-    counted["period"] = pd.to_datetime(counted.period).dt.date.map(labels)
+    labels = {period.start: period.label for period in trend.periods.each[-2:]}
+    parts = trend.fetched
+    parts = parts.assign(period=pd.to_datetime(parts.period).dt.date.map(labels))
+    counted = trend.kpi.summary.finish(parts.dropna(subset="period"), keys, trend.tables.policies)
     return counted.sort_values(keys, ignore_index=True)
 
 
@@ -187,16 +186,16 @@ def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.D
         The deal's key, owner, stage, amount, expected close and `age_days`.
     """
     span = within(ws, periods)
-    waiting = deals.open_on(ws.tables, min(span.end, span.known_until), span)
-    age = waiting.ends.delta(waiting.opened_at.cast("date"), unit="day")
-    waiting = waiting.mutate(age_days=age)
+    day = min(span.end, span.known_until)
+    waiting = deals.open_on(ws.tables, day, span, "owner", "stage", "amount", "expected_close")
     columns = [
         name
         for name in ("opportunity_id", "owner", "stage", "amount", "expected_close")
         if ws.tables.has("opportunities", name)
     ]
+    age = waiting.ends.delta(waiting.opened_at.cast("date"), unit="day")
     order = [ibis.desc("amount", nulls_first=False), "opportunity_id"]
-    return waiting.order_by(order).limit(count).select(*columns, "age_days").to_pandas()
+    return waiting.order_by(order).limit(count).select(*columns, age_days=age).to_pandas()
 
 
 def within(ws: Workspace, periods: str | Periods) -> Periods:

@@ -190,7 +190,7 @@ class Incidence:
         yield from sorted(found, key=lambda each: (each[0] == BLANK, each[0]))
 
     def _curves(self, part: pd.DataFrame) -> dict[str, Curve]:
-        return _competing(part, [self.event, self.rival])
+        return _competing(_ended(part, [self.event, self.rival]), [self.event, self.rival])
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,19 +311,19 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
         return Answer(pd.DataFrame(columns=columns), f"Closed-only figures: {missing}.", notes)
     kind = "quarter" if run.kind == "all" else run.kind
     days = pd.to_datetime(pool.cohort).dt.date
-    cohorts = {day: containing(day, kind, run.calendar) for day in days.unique()}
-    pool = pool.assign(cohort=[cohorts[day].start for day in days])
-    found, until = [], ""
-    for _, own in pool.groupby("cohort"):
-        period = containing(own.cohort.iloc[0], kind, run.calendar)
-        won = own[own.event == "won"]
-        total, is_open = int(own["count"].sum()), own["count"][own.event == ""].sum()
+    cohorts = days.map({day: containing(day, kind, run.calendar) for day in days.unique()})
+    ends, found, until = ["won", "lost"], [], ""
+    everyone = _ended(pool, ends)
+    for period in sorted(set(cohorts), key=lambda period: period.start):
+        own = everyone[:, cohorts == period]
+        lasted, end, count = own
+        is_won, total, is_open = end == 0, int(count.sum()), count[end < 0].sum()
         if 1 - is_open / total >= mature and not run.is_partial(period):
             until = period.label
         naive = np.nan
-        if len(won):
-            naive = median_from_counts(won.days.to_numpy(float), won["count"].to_numpy())[0]
-        expected = _competing(_continued(own, pool), ["won", "lost"])["won"].conditional_median
+        if is_won.any():
+            naive = median_from_counts(lasted[is_won], count[is_won])[0]
+        expected = _competing(_continued(own, everyone), ends)["won"].conditional_median
         times = expected / naive if naive else np.nan
         found.append((period.label, total, is_open / total, naive, expected, times))
     frame = pd.DataFrame(found, columns=columns)
@@ -339,7 +339,7 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
             f"{DAYS.write(last.expected)} are to be expected."
         )
     notes.append("Young cohorts are taken to go on as the deals of the whole window did.")
-    unsettled = _unsettled(_competing(pool, ["won", "lost"]))
+    unsettled = _unsettled(_competing(everyone, ends))
     if unsettled >= 0.0005:
         notes.append(
             f"Even of the oldest, {SHARE.write(unsettled)} are neither won nor lost: as far as "
@@ -454,11 +454,16 @@ def _count(rows: ir.Table, tables: Tables, periods: Periods, by_cohort: bool) ->
     return keyed.group_by(*keys).aggregate(count=keyed.count())
 
 
-def _competing(counts: pd.DataFrame, ends: list[str]) -> dict[str, Curve]:
+def _ended(counts: pd.DataFrame, ends: list[str]) -> np.ndarray:
+    """Give days, the place of their end in a list (-1: open) and how many: (3, rows)."""
+    end = sum(at * (counts.event == each).to_numpy() for at, each in enumerate(ends, start=1)) - 1
+    return np.array([counts.days, end, counts["count"]], dtype="int64")
+
+
+def _competing(ended: np.ndarray, ends: list[str]) -> dict[str, Curve]:
     """Estimate the cumulative incidence of each end, also of one that never came."""
-    codes = sum(at * (counts.event == end).to_numpy() for at, end in enumerate(ends, start=1)) - 1
-    days, weights = counts.days.to_numpy("int64"), counts["count"].to_numpy("int64")
-    return aalen_johansen(days, pd.Categorical.from_codes(codes, ends), weights)
+    days, end, count = ended
+    return aalen_johansen(days, pd.Categorical.from_codes(end, ends), count)
 
 
 def _unsettled(curves: dict[str, Curve]) -> float:
@@ -466,26 +471,20 @@ def _unsettled(curves: dict[str, Curve]) -> float:
     return max(1 - sum(float(curve.estimate[-1]) for curve in curves.values()), 0.0)
 
 
-def _continued(own: pd.DataFrame, pool: pd.DataFrame) -> pd.DataFrame:
+def _continued(own: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """Follow a cohort as far as all of it is seen, and then go on as the pool did.
 
     In counts: the cohort's ends up to that day, each as often as the pool has rows that last
     longer; and those, each as often as the cohort has rows left. The chances of each day are the
     cohort's own before, and the pool's after.
     """
-    seen = own.days[own.event == ""].min()
-    later = pool[pool.days > seen]
-    if later.empty:
+    days, end, count = own
+    seen = days[end < 0].min(initial=np.iinfo(days.dtype).max)
+    before, later = own[:, (end >= 0) & (days <= seen)], pool[:, pool[0] > seen]
+    if not later.size:
         return own
-    ended = own[(own.event != "") & (own.days <= seen)]
-    left = own["count"].sum() - ended["count"].sum()
-    beyond = later["count"].sum()
-    return pd.concat(
-        [
-            ended.assign(count=ended["count"] * beyond),
-            later.assign(count=later["count"] * left),
-        ]
-    )
+    left, beyond = count.sum() - before[2].sum(), later[2].sum()
+    return np.c_[before * [[1], [1], [beyond]], later * [[1], [1], [left]]]
 
 
 def _on(curve: Curve, day: int) -> tuple[float, float, float, int]:

@@ -67,6 +67,8 @@ class Result:
         The column it is split by; empty for the whole.
     missing_because
         Why there is no figure at all, or for the only period asked for; empty when there is one.
+    fetched
+        The sums that the figures are made of, as the query gave them; None where there was none.
     """
 
     kpi: "Kpi"
@@ -76,7 +78,7 @@ class Result:
     periods: Periods
     tables: Tables
     unavailable: str
-    _fetched: pd.DataFrame | None
+    fetched: pd.DataFrame | None
 
     @property
     def as_of(self) -> dt.date | None:
@@ -103,11 +105,11 @@ class Result:
         if not self.by:
             return self
         kpi, tables = self.kpi, replace(self.tables, by="")
-        if self._fetched is None or kpi.summary.within is None:
+        if self.fetched is None or kpi.summary.within is None:
             return kpi.count(tables, self.periods, "", self.currency)
         keys = ["period", *kpi.summary.within]
         # Engines give segments in any order, and sums of floats depend on it.
-        parts = self._fetched.sort_values([*keys, SEGMENT]).drop(columns=SEGMENT)
+        parts = self.fetched.sort_values([*keys, SEGMENT]).drop(columns=SEGMENT)
         summed = parts.groupby(keys, as_index=False).sum(min_count=1)
         return kpi.tell(summed, "", tables, self.periods, "", self.currency)
 
@@ -150,9 +152,8 @@ class Result:
         """The last period of the whole against the one before; None where that would mislead.
 
         No change is claimed for a partial period, for one that is still maturing, nor where
-        either has no value. The interval
-        of a difference of independent estimates is Zou and Donner's (Statistics in Medicine 27
-        (2008), 1693-1702); for shares that is Newcombe's.
+        either has no value. The interval of a difference of independent estimates is Zou and
+        Donner's (Statistics in Medicine 27 (2008), 1693-1702); for shares that is Newcombe's.
         """
         frame = self.whole.frame
         if len(frame) < 2 or self.kpi.matures:
@@ -304,10 +305,8 @@ class Result:
                 notes.append(
                     f"Nothing in {name} is later than {newest}: {last.label} may lack rows."
                 )
-        for period in self.periods:
-            if self.periods.is_partial(period):
-                notes.append(f"{period.label} is partial: known up to {self.as_of}.")
-        return notes
+        partial = [each.label for each in self.periods if self.periods.is_partial(each)]
+        return notes + [f"{label} is partial: known up to {self.as_of}." for label in partial]
 
     def _used(self) -> list[str]:
         """List the tables it is counted from: those it needs, else the first it can do with."""

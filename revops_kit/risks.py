@@ -65,11 +65,12 @@ def open_deals(ws: Workspace, periods: str | Periods, count: int = 15) -> pd.Dat
     rows = waiting.left_join(moved, waiting.opportunity_id == moved._deal)
     rows = rows.left_join(stay, rows.opportunity_id == stay._here)
     rows = rows.left_join(usual, rows.stage == usual._usual)
-    rows = rows.mutate(
-        age_days=rows.ends.delta(rows.opened_at.cast("date"), unit="day"),
-        idle_days=rows.ends.delta(rows.last_change, unit="day"),
-    )
-    return _judged(rows.select(*COLUMNS).to_pandas()).head(count)
+    dated = {
+        "age_days": rows.ends.delta(rows.opened_at.cast("date"), unit="day"),
+        "idle_days": rows.ends.delta(rows.last_change, unit="day"),
+    }
+    rows = rows.select(*(name for name in COLUMNS if name not in dated), **dated)
+    return _judged(rows.to_pandas()[COLUMNS]).head(count)
 
 
 def concentration(ws: Workspace, periods: str | Periods, top: int = 10) -> pd.DataFrame:
@@ -95,6 +96,7 @@ def concentration(ws: Workspace, periods: str | Periods, top: int = 10) -> pd.Da
 def _spells(ws: Workspace, day: ir.DateScalar) -> ir.Table:
     """Say from when until when each change held: `since`, `until` (empty for the last)."""
     changes = ws.tables.stage_changes
+    changes = changes.select("opportunity_id", "changed_at", "stage", "expected_close")
     changes = changes.filter(changes.changed_at.cast("date") < day)
     in_turn = ibis.window(group_by="opportunity_id", order_by=["changed_at", "stage"])
     return changes.select(
@@ -108,10 +110,10 @@ def _spells(ws: Workspace, day: ir.DateScalar) -> ir.Table:
 
 def _usual(ws: Workspace, spells: ir.Table, day: ir.DateScalar) -> ir.Table:
     """Take the median stay of decided deals in each stage."""
-    ended = deals.decided(ws.tables).select(_ended="opportunity_id", closed="closed_at")
+    ended = deals.decided(ws.tables, "closed_at")
+    ended = ended.select(_ended="opportunity_id", closed=ended.closed_at.cast("date"))
+    ended = ended.filter(ended.closed < day)
     known = spells.inner_join(ended, spells.opportunity_id == ended._ended)
-    known = known.mutate(closed=known.closed.cast("date"))
-    known = known.filter(known.closed < day)
     days = ibis.coalesce(known.until, known.closed).delta(known.since, unit="day")
     stays = known.group_by(["opportunity_id", "stage"]).aggregate(days=days.sum())
     return stays.group_by("stage").aggregate(stage_median=stays.days.median())

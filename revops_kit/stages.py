@@ -214,22 +214,21 @@ def _furthest(spells: ir.Table, stages: Iterable[str]) -> ir.Table:
 
 def _left_out(tables: Tables) -> list[str]:
     """Count changes and deals that say nothing about stages, whenever they were."""
-    changes = tables.stage_changes.select("opportunity_id", "stage")
-    known = tables.opportunities.select("opportunity_id")
-    with_stage = changes.filter(changes.stage.notnull())
-    left_out = {
-        "without a stage": ("change", changes.filter(changes.stage.isnull())),
-        "of no known deal": ("change", with_stage.anti_join(known, "opportunity_id")),
-        "without stages in the history": ("deal", known.anti_join(with_stage, "opportunity_id")),
+    changes = tables.stage_changes.select("opportunity_id", "stage", changed=ibis.literal(True))
+    known = tables.opportunities.select(_deal="opportunity_id")
+    both = changes.outer_join(known, changes.opportunity_id == known._deal)
+    has_stage = both.stage.notnull()
+    counts = both.aggregate(
+        without=both.changed.count(where=both.stage.isnull()),
+        unknown=has_stage.sum() - both._deal.count(where=has_stage),
+        bare=both._deal.nunique() - both._deal.nunique(where=has_stage),
+    )
+    row = counts.to_pandas().fillna(0).astype(int).iloc[0]
+    told = {
+        "without a stage": ("change", row.without),
+        "of no known deal": ("change", row.unknown),
+        "without stages in the history": ("deal", row.bare),
     }
-    # All three in one query.
-    each = [
-        rows.aggregate(count=rows.count(), why=ibis.literal(why))
-        for why, (_, rows) in left_out.items()
-    ]
-    counts = ibis.union(*each).to_pandas().set_index("why")["count"]
     return [
-        f"{plural(int(counts[why]), noun)} {why}: left out."
-        for why, (noun, _) in left_out.items()
-        if counts[why]
+        f"{plural(count, noun)} {why}: left out." for why, (noun, count) in told.items() if count
     ]

@@ -205,14 +205,16 @@ def standing(tables: Tables, waiting: ir.Table, sizes: Sizes) -> ir.Table:
         Deals with `period` and `ends`, the day that they are looked at.
     """
     stood = deals.as_they_stood(tables, waiting.mutate(final=waiting.amount.fill_null(0.0)))
-    amount = stood.amount.nullif(0.0)
-    stood = stood.mutate(amount=amount.fill_null(sizes.usual), is_guessed=amount.isnull())
+    known = stood.amount.nullif(0.0)
+    amount = known.fill_null(sizes.usual)
     # A stage that only today's table knows would be hindsight.
     kept = tables.has("stage_changes", "stage") and tables.has("stage_changes", "changed_at")
     return stood.mutate(
+        amount=amount,
+        is_guessed=known.isnull(),
         stage=stood.stage.fill_null("") if kept else ibis.literal(""),
         age=_band(stood.ends.delta(stood.opened_at.cast("date"), unit="day"), AGES),
-        size=_band(stood.amount, sizes.edges),
+        size=_band(amount, sizes.edges),
     )
 
 
@@ -222,7 +224,7 @@ def sizes(tables: Tables) -> Sizes:
     There are no thirds where lost deals mostly keep no amount, as in a CRM that blanks it: having
     one would then tell that a deal was won.
     """
-    known = tables.opportunities
+    known = tables.opportunities.select("amount", "outcome")
     amount, is_lost = known.amount.nullif(0.0), known.outcome == "lost"
     thirds = {f"edge{at}": amount.quantile(share) for at, share in enumerate(SIZES)}
     found = known.aggregate(

@@ -68,7 +68,7 @@ class Cohorts:
 
 def cohorts(tables: Tables, until: dt.date) -> Cohorts:
     """Count the deals opened by month, and sum what was won of them, up to the month of a day."""
-    deals = tables.opportunities
+    deals = tables.opportunities.select("opened_at", "closed_at", "outcome", "amount")
     won_at = (deals.outcome == "won").ifelse(deals.closed_at, ibis.null())
     by_month = deals.group_by(opened=_month(deals.opened_at), closed=_month(won_at))
     sums = by_month.aggregate(count=deals.count(), amount=deals.amount.fill_null(0.0).sum())

@@ -6,7 +6,8 @@ Akaike weights, over the grid and over forms with and without trend and season. 
 origins of a backtest, each of which knows no more than what came before it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -167,8 +168,7 @@ def _fits(y: np.ndarray, form: Form, origins: list[int], horizon: int):
     nothing = np.zeros((form.states, len(alpha), versions * series))
     # The errors are those from a start at nothing, and a linear response to the start.
     errors, at = _run(y.reshape(periods, -1), form, grid, nothing, origins)
-    unit = np.repeat(np.eye(form.states)[:, None], len(alpha), axis=1)
-    responses, carried = _run(np.zeros((periods, 1)), form, grid, unit, origins)
+    responses, carried = _responses(form, periods, tuple(origins))
 
     ahead = np.arange(1, horizon + 1)
     damped = np.cumsum(phi[:, None] ** ahead, axis=1)
@@ -186,7 +186,7 @@ def _fits(y: np.ndarray, form: Form, origins: list[int], horizon: int):
         before = n
         own = slice(0, series) if versions == 1 else slice(k * series, (k + 1) * series)
         start = -np.linalg.solve(gram, moment[:, :, own])
-        state = zero[:, :, own] + np.einsum("kgp,gps->kgs", response, start)
+        state = zero[:, :, own] + (response.swapaxes(0, 1) @ start).swapaxes(0, 1)
         explained = np.einsum("gps,gps->gs", moment[:, :, own], start)
         left = np.maximum(squares[:, own] + explained, 1e-10 * n)
         middle = state[0][:, None] + np.zeros((1, horizon, 1))
@@ -199,7 +199,18 @@ def _fits(y: np.ndarray, form: Form, origins: list[int], horizon: int):
         yield middle, variance, _criterion(left, n, form.parameters + 1)
 
 
-def _run(y: np.ndarray, form: Form, grid: np.ndarray, state: np.ndarray, origins: list[int]):
+@lru_cache(maxsize=4)
+def _responses(form: Form, periods: int, origins: tuple[int, ...]):
+    """Run each starting value alone, without values: what `_run` gives, the same for all series.
+
+    Values and their logarithms have the same four forms, one after the other.
+    """
+    grid = _grid(form)
+    unit = np.repeat(np.eye(form.states)[:, None], grid.shape[1], axis=1)
+    return _run(np.zeros((periods, 1)), form, grid, unit, origins)
+
+
+def _run(y: np.ndarray, form: Form, grid: np.ndarray, state: np.ndarray, origins: Sequence[int]):
     """Smooth from a start: errors (periods, points, series), and the state at each origin.
 
     The state is (1 + trend + season, points, series); a season's values stand by their phase.
