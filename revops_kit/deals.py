@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from revops_kit.periods import Periods
-from revops_kit.tables import SEGMENT, Tables
+from revops_kit.tables import Tables
 
 HISTORY = ("amount", "expected_close", "forecast_category", "stage")
 LIFE = ("opportunity_id", "opened_at", "closed_at", "outcome")
@@ -15,11 +15,7 @@ LIFE = ("opportunity_id", "opened_at", "closed_at", "outcome")
 
 def known(tables: Tables, *names: str) -> ir.Table:
     """Pick the deals with some of their columns, `LIFE` and the segment; all if none are named."""
-    deals = tables.opportunities
-    if not names:
-        return deals
-    split = [SEGMENT] if SEGMENT in deals.columns else []
-    return deals.select(*dict.fromkeys([*LIFE, *names, *split]))
+    return tables.pick("opportunities", *LIFE, *names) if names else tables.opportunities
 
 
 def counted(tables: Tables, *names: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Every column of the contract is there; one that the source lacks is empty, and `
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -110,6 +110,10 @@ class Tables:
             raise AttributeError(f"There is no table {name!r}.")
         return self._seen(name)
 
+    def pick(self, name: str, *columns: str) -> ir.Table:
+        """Give a table with some of its columns, and the segment; with all if none are named."""
+        return self._seen(name, columns)
+
     def has(self, table: str, *columns: str) -> bool:
         """Tell whether the workspace has a table, and columns of it."""
         source = self.sources.get(table)
@@ -201,7 +205,7 @@ class Tables:
             )
         return replace(self, sources=kept)
 
-    def _seen(self, name: str) -> ir.Table:
+    def _seen(self, name: str, wanted: Sequence[str] = ()) -> ir.Table:
         """See one table as of the date, complete and with the column to split by."""
         promised = contract(name)
         source = self.sources.get(name)
@@ -211,12 +215,17 @@ class Tables:
             schema = {each.name: TYPES[each.kind] for each in promised.columns.values()}
             table = ibis.memtable([], schema=ibis.schema(schema))
         else:
-            if not self.carried:
-                source = replace(source, table=_only(source.table, {*promised.columns, self.by}))
-            table = _complete(_as_of(source, promised, self.as_of), promised)
+            table = _as_of(source, promised, self.as_of)
         table = self._with_by(name, table) if self.by else table
-        is_split = self.by and self.by in table.columns
-        return table.mutate(**{SEGMENT: segment_of(table[self.by])}) if is_split else table
+        is_split = self.by and self.by in {*table.columns, *promised.columns}
+        if not wanted:
+            there = [each for each in table.columns if self.carried or each in promised.columns]
+            wanted = [*there, *promised.columns, *([self.by] if is_split else [])]
+        ours = [each for each in table.columns if each.startswith(OURS)]
+        columns = {each: _column(table, promised, each) for each in [*wanted, *ours]}
+        if is_split:
+            columns[SEGMENT] = segment_of(_column(table, promised, self.by))
+        return table if [*columns] == [*table.columns] else table.select(**columns)
 
     def _with_by(self, name: str, table: ir.Table) -> ir.Table:
         by = self.by
@@ -224,13 +233,13 @@ class Tables:
             if name == "opportunities":
                 return self._with_source(table)
             if name in SOURCES and not self.has(name, by):
-                return table.mutate(**{by: table[SOURCES[name]]})
+                return table.mutate(**{by: _column(table, contract(name), SOURCES[name])})
         if self.has(name, by):
             return table
         if (parent := self._parent(name)) is None:
             return table
         key, owner = parent
-        theirs = getattr(self, owner)
+        theirs = self.pick(owner, contract(owner).key[0], by)
         theirs = theirs.select(_key=theirs[contract(owner).key[0]], **{by: theirs[by]})
         mine = table.drop(by) if by in table.columns else table
         return mine.left_join(theirs, mine[key] == theirs._key).drop("_key")
@@ -247,20 +256,15 @@ class Tables:
 
     def _with_source(self, deals: ir.Table) -> ir.Table:
         """Give each deal the source of its lead, or its own where it has none."""
-        own = deals[self.by] if self.has("opportunities", self.by) else deals.source
+        mine = self.by if self.has("opportunities", self.by) else "source"
+        own = _column(deals, contract("opportunities"), mine)
         if not (self.has("opportunities", "lead_id") and self.has("leads")):
             return deals.mutate(**{self.by: own})
-        leads = replace(self, by="").leads
+        leads = replace(self, by="").pick("leads", "lead_id", "source")
         leads = leads.select(_key=leads.lead_id, _source=leads.source)
         joined = deals.left_join(leads, deals.lead_id == leads._key)
         source = joined._key.notnull().ifelse(joined._source, own)
         return joined.mutate(**{self.by: source}).drop("_key", "_source")
-
-
-def _only(table: ir.Table, columns: set[str]) -> ir.Table:
-    """Drop all other columns, but for those that the kit has added."""
-    kept = [name for name in table.columns if name in columns or name.startswith(OURS)]
-    return table if len(kept) == len(table.columns) else table.select(*kept)
 
 
 def _as_of(source: Source, promised: TableContract, as_of: dt.date | None) -> ir.Table:
@@ -292,14 +296,11 @@ def _is_all_known(source: Source, promised: TableContract, as_of: dt.date) -> bo
     return source.is_fixed and max(filter(None, days), default=as_of) <= as_of
 
 
-def _complete(table: ir.Table, promised: TableContract) -> ir.Table:
-    """Add the columns that the contract names and the source lacks, empty."""
-    absent = {
-        each.name: ibis.null(TYPES[each.kind])
-        for each in promised.columns.values()
-        if each.name not in table.columns
-    }
-    return table.mutate(**absent) if absent else table
+def _column(table: ir.Table, promised: TableContract, name: str) -> ir.Value:
+    """Give a column, empty where the contract names it and the source lacks it."""
+    if name in table.columns or name not in promised.columns:
+        return table[name]
+    return ibis.null(TYPES[promised.columns[name].kind])
 
 
 def segment_of(value: ir.Value) -> ir.StringValue:

@@ -210,7 +210,7 @@ def _dress(source: str, section: str) -> Tag:
             _align_numbers(table)
         if "gt_table" in table.get("class", []):
             del table.parent["style"]
-        caption = table.select_one("caption, .gt_title")
+        caption = table.caption or table.find(class_="gt_title")
         label = caption.get_text().strip() if caption else f"Table: {section}"
         for cell in table.find_all(["td", "th"]):
             text = cell.get_text().strip()
