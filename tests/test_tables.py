@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from revops_kit.errors import SourceError, UnknownNameError
@@ -97,6 +99,17 @@ def test_columns_that_the_source_lacks_are_empty_and_told_apart():
         "leads.source",
         "spend.amount",
     ]
+
+
+def test_picked_columns_come_with_the_segment_and_empty_where_the_source_lacks_them():
+    deals = [{"opportunity_id": "1", "outcome": "won", "opened_at": "2026-09-01", "team": "north"}]
+    made = tables({"opportunities": deals})
+    picked = made.split("team").pick("opportunities", "opportunity_id", "stage")
+    assert picked.columns == ("opportunity_id", "stage", "revops_segment")
+    assert found(picked, *picked.columns) == [("1", None, "north")]
+    assert made.pick("opportunities").columns == made.opportunities.columns
+    assert "team" in made.opportunities.columns
+    assert "team" not in replace(made, carried=False).opportunities.columns
 
 
 def test_table_that_cannot_be_read_says_so_when_it_is_asked_for_and_not_before():
