@@ -33,7 +33,7 @@ AsOf = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(help="Notebooks at a time. [default: one more than there are cores]", min=1),
+    typer.Option(help="Notebooks at a time. [default: two more than there are cores]", min=1),
 ]
 SetOption = Annotated[
     list[str] | None,

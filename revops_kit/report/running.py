@@ -93,8 +93,8 @@ def run(
     workdir
         The workspace's folder, where the kernels work.
     jobs
-        How many notebooks run at a time; unless told, one more than there are cores, for one of
-        them always waits: for its kernel to start, or its page to be written.
+        How many notebooks run at a time; unless told, two more than there are cores, for some
+        always wait: for a kernel to start, or their pages to be written.
     title
         What stands over the index, such as "September 2026".
     context
@@ -140,7 +140,7 @@ def run(
     with (
         staging(into) as stage,
         warm.warm(notebooks, workdir),
-        ThreadPoolExecutor(jobs or _cores() + 1) as pool,
+        ThreadPoolExecutor(jobs or _cores() + 2) as pool,
     ):
         _load()
         entries = earlier_entries(into)
