@@ -14,11 +14,13 @@ import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
 from PIL import Image
 
 from revops_kit import charts, journeys, kpis, samples
 from revops_kit.charts import chart as look
+from revops_kit.charts import page
 from revops_kit.charts.chart import numbers
 from revops_kit.errors import ReportError, RequestError
 from revops_kit.kpi import Summary, proportion, total
@@ -385,6 +387,15 @@ def test_cohorts_of_many_ages_are_coloured_and_keyed():
     chart = charts.cohorts(ages, SHARE)
     assert not chart.figure.axes[0].texts
     assert "100.0\u202f%" in words(chart)
+
+
+@pytest.mark.parametrize("weight", ["normal", "bold"])
+@pytest.mark.parametrize("text", ["North America", "€14.1\u202fk", "organic_search", "■□ AVA"])
+def test_lines_are_as_wide_as_matplotlib_draws_them(text, weight):
+    with look.style():
+        drawn = Figure(dpi=72).text(0, 0, text, size=11, weight=weight).get_window_extent()
+    # Kerning brings letters such as AV nearer to each other.
+    assert 0.97 * drawn.width < page.width(text, 11, weight) < 1.07 * drawn.width
 
 
 VALUES = {

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
+from matplotlib.ft2font import LoadFlags
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
@@ -68,13 +69,18 @@ def name(text: object, room: float = 135.0, size: float = SIZE) -> str:
     return line
 
 
-@lru_cache(4096)
 def width(text: str, size: float, weight: str = "bold") -> float:
     """Measure a line in points, in bold unless told: names are drawn in both."""
-    font = get_font(_faces(weight))
-    font.set_size(size, 72)
-    font.set_text(text)
-    return font.get_width_height()[0] / 64
+    return size * sum(_advance(char, weight) for char in text)
+
+
+@cache
+def _advance(char: str, weight: str) -> float:
+    """Measure a sign, as a share of the font's size; to shape whole lines would take long."""
+    fonts = [get_font(face) for face in _faces(weight)]
+    font = next((font for font in fonts if font.get_char_index(ord(char))), fonts[-1])
+    font.set_size(1, 72)
+    return font.load_char(ord(char), LoadFlags.NO_HINTING).linearHoriAdvance / 65536
 
 
 @cache
