@@ -313,11 +313,13 @@ def rows(
     behind = result.rows()
     if order not in behind.columns:
         return _sentence(f"What is counted here has no {order.replace('_', ' ')}")
-    behind = behind.filter(behind.period == result.periods.each[-1].start, behind[order].notnull())
     named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     kept = [name for name in named if name in behind.columns]
     order_by = [ibis.desc(order, nulls_first=False), *[name for name in kept[:1] if name != order]]
-    shown = behind.order_by(order_by).limit(count).select(*kept).to_pandas()
+    # Narrow at once: each column is carried through every step that follows.
+    behind = behind.select(*dict.fromkeys(["period", order, *kept]))
+    behind = behind.filter(behind.period == result.periods.each[-1].start, behind[order].notnull())
+    shown = behind.order_by(order_by).limit(count).to_pandas()[kept]
     if shown.empty:
         return _sentence("There are no such rows in this period")
     if "month" in kept:

@@ -207,25 +207,28 @@ class Tables:
 
     def _seen(self, name: str, wanted: Sequence[str] = ()) -> ir.Table:
         """See one table as of the date, complete and with the column to split by."""
-        promised = contract(name)
+        promised, as_of = contract(name), self.as_of
         source = self.sources.get(name)
         if isinstance(source, RevopsError):
             raise source
         if source is None:
             schema = {each.name: TYPES[each.kind] for each in promised.columns.values()}
             table = ibis.memtable([], schema=ibis.schema(schema))
+        elif as_of is None or _is_all_known(source, promised, as_of):
+            table, as_of = source.table, None
         else:
-            table = _as_of(source, promised, self.as_of)
+            table = _known(source.table, promised, as_of)
         table = self._with_by(name, table) if self.by else table
         is_split = self.by and self.by in {*table.columns, *promised.columns}
         if not wanted:
             there = [each for each in table.columns if self.carried or each in promised.columns]
             wanted = [*there, *promised.columns, *([self.by] if is_split else [])]
         ours = [each for each in table.columns if each.startswith(OURS)]
-        columns = {each: _column(table, promised, each) for each in [*wanted, *ours]}
+        columns = {each: _column(table, promised, each, as_of) for each in [*wanted, *ours]}
         if is_split:
-            columns[SEGMENT] = segment_of(_column(table, promised, self.by))
-        return table if [*columns] == [*table.columns] else table.select(**columns)
+            columns[SEGMENT] = segment_of(_column(table, promised, self.by, as_of))
+        is_whole = as_of is None and [*columns] == [*table.columns]
+        return table if is_whole else table.select(**columns)
 
     def _with_by(self, name: str, table: ir.Table) -> ir.Table:
         by = self.by
@@ -267,25 +270,16 @@ class Tables:
         return joined.mutate(**{self.by: source}).drop("_key", "_source")
 
 
-def _as_of(source: Source, promised: TableContract, as_of: dt.date | None) -> ir.Table:
-    """Leave out what was not yet known at the end of a day."""
-    table = source.table
-    if as_of is None or _is_all_known(source, promised, as_of):
-        return table
+def _known(table: ir.Table, promised: TableContract, as_of: dt.date) -> ir.Table:
+    """Leave out the rows that were not yet known at the end of a day."""
     columns = [each for each in promised.columns.values() if each.name in table.columns]
-    ends = [each.name for each in columns if each.ends]
     # What has no beginning in the data is known from its end on.
     known = [table[each.name].cast("date") for each in columns if each.born]
-    known += [table[name].cast("date") for name in ends]
+    known += [table[each.name].cast("date") for each in columns if each.ends]
     if not known:
         return table
     since = ibis.coalesce(*known)
-    table = table.filter(since.isnull() | (since <= as_of))
-    later = {name: table[name].cast("date") > as_of for name in ends}
-    seen = {name: is_later.ifelse(ibis.null(), table[name]) for name, is_later in later.items()}
-    if promised.name == "opportunities" and "closed_at" in later:
-        seen["outcome"] = later["closed_at"].fill_null(False).ifelse("open", table.outcome)
-    return table.mutate(**seen)
+    return table.filter(since.isnull() | (since <= as_of))
 
 
 def _is_all_known(source: Source, promised: TableContract, as_of: dt.date) -> bool:
@@ -296,11 +290,21 @@ def _is_all_known(source: Source, promised: TableContract, as_of: dt.date) -> bo
     return source.is_fixed and max(filter(None, days), default=as_of) <= as_of
 
 
-def _column(table: ir.Table, promised: TableContract, name: str) -> ir.Value:
-    """Give a column, empty where the contract names it and the source lacks it."""
-    if name in table.columns or name not in promised.columns:
-        return table[name]
-    return ibis.null(TYPES[promised.columns[name].kind])
+def _column(
+    table: ir.Table, promised: TableContract, name: str, as_of: dt.date | None = None
+) -> ir.Value:
+    """Give a column as of a day, empty where the contract names it and the source lacks it."""
+    if name not in table.columns and name in promised.columns:
+        return ibis.null(TYPES[promised.columns[name].kind])
+    value = table[name]
+    if as_of is None or name not in promised.columns:
+        return value
+    if promised.columns[name].ends:
+        return (value.cast("date") > as_of).ifelse(ibis.null(), value)
+    if promised.name == "opportunities" and name == "outcome" and "closed_at" in table.columns:
+        is_later = table.closed_at.cast("date") > as_of
+        return is_later.fill_null(False).ifelse("open", value)
+    return value
 
 
 def segment_of(value: ir.Value) -> ir.StringValue:

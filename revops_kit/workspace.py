@@ -390,7 +390,7 @@ def _open_sources(file: Path, settings: Settings) -> dict[str, Source | RevopsEr
 
         con = connect(expanded(url), file.parent, company.timezone, url)
     else:
-        con = ibis.duckdb.connect()
+        con = ibis.duckdb.connect(threads=1)
     opened: dict[str, Source | RevopsError] = {}
     for name, spec in settings.tables.items():
         try:

@@ -66,6 +66,11 @@ def test_second_run_does_not_parse_and_gives_the_same(folder, parsed):
     assert [name.split(".")[-1] for name in kept(folder)] == ["json", "parquet"]
 
 
+def test_folder_may_be_called_what_sql_could_trip_over(folder):
+    odd = folder.rename(folder.with_name('O\'Brien "Q3" [x] 50 %; *'))
+    assert deals(odd).table.count().to_pyarrow().as_py() == 1
+
+
 def test_health_is_kept_with_its_problems(folder, parsed):
     more = "1,lost,2026-02-01,5,7,Ann\n2,won,soon,5,7,Ann\n3,won,2026-02-02,5,7,Bo\n"
     folder.joinpath("deals.csv").write_text(DEALS + more)
