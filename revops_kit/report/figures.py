@@ -1,8 +1,10 @@
 """Pictures of a page: the words around them in its own type, their numbers to unfold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bs4 import Tag
+from bs4.element import PreformattedString
+from markupsafe import Markup
 
 from revops_kit.report.markup import element, scrolling, typeset
 from revops_kit.report.sanitize import visible
@@ -45,33 +47,32 @@ def figure(source: str, about: Mapping, section: str) -> Tag:
 
 def _numbers(numbers: Mapping, title: str) -> Tag:
     """Set the numbers of a picture in full, to unfold."""
-    rows, table = numbers["rows"], element("table")
-    head = element("tr")
-    for name in numbers["columns"]:
-        head.append(element("th", _heading(name)))
-        head.contents[-1]["scope"] = "col"
-    table.append(element("thead"))
-    table.thead.append(head)
-    table.append(element("tbody"))
-    for row in rows:
-        line = element("tr")
-        for place, value in enumerate(row):
-            line.append(element("td" if place else "th", _in_full(value)))
-        line.th["scope"] = "row"
-        table.tbody.append(line)
-    for column in range(len(head.contents)):
-        if not any(isinstance(row[column], str) for row in rows):
-            for line in (head, *table.tbody.contents):
-                line.contents[column]["class"] = "number"
     unfolded = element("details", kind="numbers")
     unfolded.append(element("summary", "Numbers"))
     unfolded.summary.append(element("span", f" of {title}", "unseen"))
-    if numbers["of"] > len(rows):
-        said = f"{len(rows)} of {number(numbers['of'])} rows, evenly spaced."
+    if numbers["of"] > len(numbers["rows"]):
+        said = f"{len(numbers['rows'])} of {number(numbers['of'])} rows, evenly spaced."
         unfolded.append(element("p", said, "note"))
-    unfolded.append(table)
-    table.wrap(scrolling(f"Numbers of {title}"))
+    box = scrolling(f"Numbers of {title}")
+    box.append(PreformattedString(visible(_table(numbers["columns"], numbers["rows"]))))
+    unfolded.append(box)
     return unfolded
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence]) -> Markup:
+    """Write a table; as text, for there are more of its cells than of all other elements."""
+    first, *others = (
+        "" if any(isinstance(row[place], str) for row in rows) else ' class="number"'
+        for place in range(len(columns))
+    )
+    heads = Markup("").join(
+        Markup(f'<th{kind} scope="col">{{}}</th>').format(_heading(name))
+        for kind, name in zip((first, *others), columns, strict=True)
+    )
+    cells = "".join(f"<td{kind}>{{}}</td>" for kind in others)
+    line = Markup(f'<tr><th{first} scope="row">{{}}</th>{cells}</tr>')
+    lines = Markup("").join(line.format(*map(_in_full, row)) for row in rows)
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(heads, lines)
 
 
 def _in_full(value: object) -> str:

@@ -31,7 +31,7 @@ ALWAYS = """
     PIL.PngImagePlugin scipy.special
     revops_kit.workspace revops_kit.kpis revops_kit.charts revops_kit.show
 """
-# What some need, and what takes long.
+# What some need, and what takes long: imported while the first kernel works, for all others.
 OFTEN = "scipy.optimize seaborn"
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 # Memory that Arrow keeps is tidied up by a thread that knows of forks, as its own pools do, which
@@ -54,7 +54,7 @@ def main() -> None:
         sys.exit(1)
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
-    kernel = serve(run, [*modules, *OFTEN.split()])
+    kernel = serve(run, [*OFTEN.split(), *modules])
     if not kernel:
         # Somebody waits for it, and Python would tidy up every module first.
         os._exit(0)

@@ -94,7 +94,7 @@ class Kernel(AsyncKernelManager):
 
 
 class SaveOnce(NBClientEngine):
-    """Papermill's own engine, which keeps the notebook when it ends, however it ends.
+    """Papermill's own engine, which leaves the notebook to be written when all is over.
 
     Papermill would write all of it before and after each cell: a third of what a run costs besides
     the notebooks' own work, and nobody looks at it before the end.
@@ -106,10 +106,15 @@ class SaveOnce(NBClientEngine):
     ) -> None:
         """Run the cells."""
         place, nb_man.output_path = nb_man.output_path, None
+        # Where this machine keeps them is nobody's business.
+        for path in ("input_path", "output_path"):
+            del nb_man.nb.metadata.papermill[path]
         try:
             super().execute_managed_notebook(nb_man, kernel_name, **kw)
-        finally:
+        except BaseException:
+            # Papermill itself keeps what ran to its end or failed, but not what was cut short.
             nb_man.output_path = place
+            raise
 
 
 papermill_engines.register("save_once", SaveOnce)

@@ -17,7 +17,7 @@ from nbformat.v4 import new_notebook
 from revops_kit.periods import spoken
 from revops_kit.report import index
 from revops_kit.report.figures import figure, over_periods
-from revops_kit.report.markup import element, scrolling, typeset, unbroken
+from revops_kit.report.markup import element, named, scrolling, typeset, unbroken
 from revops_kit.report.sanitize import sanitize, text_of
 from revops_kit.sparkline import sparkline
 from revops_kit.units import number
@@ -212,7 +212,7 @@ def _dress(source: str, section: str) -> Tag:
             del table.parent["style"]
         caption = table.caption or table.find(class_="gt_title")
         label = caption.get_text().strip() if caption else f"Table: {section}"
-        for cell in table.find_all(["td", "th"]):
+        for cell in named(table, "td", "th"):
             text = cell.get_text().strip()
             if kind := "day" if DATE.fullmatch(text) else "long" if len(text) > LONG else "":
                 cell["class"] = [*cell.get("class", []), kind]
@@ -220,7 +220,7 @@ def _dress(source: str, section: str) -> Tag:
         # A note is read, not scrolled.
         if foot := table.tfoot:
             box.insert_after(element("p", " ".join(foot.extract().get_text(" ").split()), "note"))
-    for prose in part.find_all(["p", "li"]):
+    for prose in named(part, "p", "li"):
         typeset(prose)
     return part
 
@@ -238,13 +238,13 @@ def _align_numbers(table: Tag) -> None:
 
 
 def _last_heading(part: Tag) -> str:
-    headings = part.find_all(["h2", "h3"])
+    headings = named(part, "h2", "h3")
     return headings[-1].get_text().strip() if headings else ""
 
 
 def _anchor(body: list[Tag]) -> Iterator[Heading]:
     """Give the headings of the body an id each, in order."""
-    headings = (heading for part in body for heading in part.find_all(["h2", "h3"]))
+    headings = (heading for part in body for heading in named(part, "h2", "h3"))
     for place, heading in enumerate(headings, start=1):
         text = " ".join(heading.get_text().split())
         slug = re.sub(r"\W+", "-", text.casefold()).strip("-")

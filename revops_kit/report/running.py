@@ -197,10 +197,14 @@ def _load() -> None:
     # jsonschema would build a grammar of international addresses, for two seconds more.
     grammar = "rfc3987_syntax"
     sys.modules.setdefault(grammar, None)  # type: ignore[arg-type]
+    from nbformat.validator import get_validator
+
     from revops_kit.report import kernels  # noqa: F401
 
     if sys.modules[grammar] is None:
         del sys.modules[grammar]
+    # Once, or each worker would make one at the same time.
+    get_validator()
 
 
 def _get_ready_to_write() -> None:
@@ -220,8 +224,6 @@ def _make(
     cell_timeout: int,
 ) -> _Made:
     """Run one notebook and write its page into the staging folder."""
-    import nbformat
-
     from revops_kit.report import kernels
 
     started = time.perf_counter()
@@ -230,9 +232,6 @@ def _make(
     output = stage / f"{notebook.stem}.ipynb"
     try:
         executed = kernels.execute(notebook, output, values, workdir, cell_timeout)
-        for path in ("input_path", "output_path"):
-            del executed.metadata.papermill[path]
-        nbformat.write(executed, output)
         # Not sooner, for a kernel would wait for it to start.
         from revops_kit.report import pages
 
@@ -280,10 +279,8 @@ def _without_paths(notebook: Path, workdir: Path) -> None:
     if not notebook.exists():
         return
     content = json.loads(notebook.read_text("utf-8"))
-    for path in ("input_path", "output_path"):
-        content["metadata"].get("papermill", {}).pop(path, None)
-    content = without_paths(content, workdir)
-    notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if (shortened := without_paths(content, workdir)) != content:
+        notebook.write_text(json.dumps(shortened, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _put(name: str, made: _Made, stage: Path, into: Path) -> Outcome:

@@ -274,6 +274,13 @@ def test_numbers_that_are_not_all_there_say_so():
     assert "2 of 1,000 rows, evenly spaced." in page
 
 
+def test_names_among_the_numbers_of_a_chart_are_only_names():
+    hostile = {"columns": ["<b>name", "value"], "rows": [["<script>{0}\x00</script>", 1]], "of": 1}
+    page = page_of(executed("# Win rate", [chart(hostile)]))
+    assert '<th scope="col">&lt;b&gt;name</th>' in page
+    assert '<th scope="row">&lt;script&gt;{0}&lt;/script&gt;</th>' in page
+
+
 def test_first_chart_over_periods_is_the_trend_of_the_report():
     split = {"columns": ["period", "region", "value"], "rows": [["2026-08", "EMEA", 1]], "of": 1}
     notebook = executed("# Win rate", [chart(split), chart(TREND), chart(split)])
