@@ -319,9 +319,10 @@ def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
     months = containing(within(ws, period).end - ONE_DAY, "month").label
     if missing := churn.unavailable(ws.tables):
         return name, np.nan, missing
-    held = recurring.of_the_start(replace(ws.tables, carried=False), within(ws, last(12, months)))
+    tables = replace(ws.tables, carried=False)
+    held = recurring.of_the_start(tables, within(ws, last(12, months)), "churn")
     # What a customer pays in a month, over the same customers and months as their churn.
-    sums = held.aggregate(paid=held.start_mrr.sum(), gone=(held.end_mrr == 0).sum()).to_pandas()
+    sums = held.aggregate(paid=held.start_mrr.sum(), gone=(held.churn > 0).sum()).to_pandas()
     paid, gone = sums.iloc[0]
     if not gone > 0:
         return name, np.nan, "undefined: nobody left in the last twelve months"
@@ -335,13 +336,13 @@ def _one_division(ws: Workspace, period: str) -> tuple[str, float, str]:
 def fetched(tables: Tables, run: Periods) -> pd.DataFrame:
     """Fetch the history of each customer, as the models of CLV take them."""
     rows = clv.rows(replace(tables, carried=False), run)
-    named = {"customer": "customer", "since": "customer_since"}
+    key, since = "customer", "customer_since"
     names = ["months", "left", "observed", "entry", "mrr"]
     if "months" not in rows.columns:
-        named = {"customer": "customer_id", "since": "first"}
+        key, since = "customer_id", "first"
         names = ["last", "x", "t_x", "age", "mean_value"]
-    picked = rows.select("period", *names, **{name: rows[old] for name, old in named.items()})
-    frame = picked.order_by("customer").to_pandas().assign(count=1)
+    frame = rows.order_by(key).to_pandas().rename(columns={key: "customer", since: "since"})
+    frame = frame[["period", *names, "customer", "since"]].assign(count=1)
     frame["since"] = pd.to_datetime(frame.since).dt.date
     return watched(frame) if "entry" in frame and len(frame) else frame
 

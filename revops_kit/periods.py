@@ -165,7 +165,7 @@ class Periods:
         """Go back to the run of as many periods that ends where this one starts."""
         return replace(self, text=self._ending_before(self.start))
 
-    def assign(self, table: ir.Table, on: str) -> ir.Table:
+    def assign(self, table: ir.Table, on: str, **figures: ir.Value) -> ir.Table:
         """Keep the rows whose date lies in one of the periods, and say in which.
 
         Parameters
@@ -174,6 +174,8 @@ class Periods:
             Any table with a date or timestamp.
         on
             The column that decides. Rows without a date belong to `all` only.
+        **figures
+            What each row adds; said at once, it costs no layer of its own.
 
         Returns
         -------
@@ -181,10 +183,10 @@ class Periods:
             The rows, with `period`: the first day of theirs.
         """
         if self.kind == "all":
-            return table.mutate(period=ibis.literal(self.start))
+            return table.mutate(period=ibis.literal(self.start), **figures)
         day = table[on].cast("date")
         inside = table.filter((day >= self.start) & (day < min(self.end, self.known_until)))
-        return inside.mutate(period=self._floor(inside[on].cast("date")))
+        return inside.mutate(period=self._floor(inside[on].cast("date")), **figures)
 
     def start_of(self, day: ir.Value) -> ir.DateValue:
         """Give the first day of the period that a day lies in; missing outside all of them.
@@ -229,20 +231,26 @@ class Periods:
     def _floor(self, day: ir.DateValue) -> ir.DateValue:
         if self.kind == "week":
             shift = 1 if self.calendar.week_start == "sunday" else 0
-            monday = (day + ibis.interval(days=shift)).cast("date").truncate("W").cast("date")
+            monday = floor(day + ibis.interval(days=shift), "W")
             return (monday - ibis.interval(days=shift)).cast("date")
         unit = {"year": "Y", "quarter": "Q", "month": "M"}[self.kind]
         shift = (self.calendar.fiscal_year_start - 1) % MONTHS[self.kind]
         if not shift:
-            return day.truncate(unit).cast("date")
+            return floor(day, unit)
         # A fiscal year that starts in February is a calendar year moved by one month.
-        moved = (day - ibis.interval(months=shift)).cast("date").truncate(unit).cast("date")
+        moved = floor(day - ibis.interval(months=shift), unit)
         return (moved + ibis.interval(months=shift)).cast("date")
 
     def _ending_before(self, day: dt.date) -> str:
         if self.kind == "all":
             raise PeriodError("There is no period before 'all'. Name a month, quarter or year.")
         return containing(day - ONE_DAY, self.kind, self.calendar).label
+
+
+def floor(day: ir.Value, unit: Literal["Y", "Q", "M", "W"]) -> ir.DateValue:
+    """Give the first day of the year, quarter, month or week (from Monday) that a day is in."""
+    # PostgreSQL makes a moment with a zone of it, whose day may be another one once it is fetched.
+    return day.cast("date").truncate(unit).cast("timestamp").cast("date")
 
 
 def last(count: int, text: str) -> Periods:

@@ -227,3 +227,13 @@ def test_sentences_say_a_period_as_people_do():
     assert said == ["2026", "Q3 2026", "September 2026", "week 6 of 2026", "all time"]
     assert parse("2026-Q1", Calendar(fiscal_year_start=2)).words == "Q1 2026"
     assert spoken("weekly") == "weekly"
+
+
+def test_what_rows_add_is_said_with_their_period():
+    table = ibis.memtable({"on": [dt.date(2026, 8, 31), dt.date(2026, 9, 1)], "amount": [1, 2]})
+    found = last(1, "2026-09").assign(table, on="on", numerator=table.amount * 10)
+    assert found.to_pyarrow().to_pylist() == [
+        {"on": dt.date(2026, 9, 1), "amount": 2, "period": dt.date(2026, 9, 1), "numerator": 20}
+    ]
+    found = last(1, "all").assign(table, on="on", numerator=table.amount * 10)
+    assert sorted(found.numerator.to_list()) == [10, 20]

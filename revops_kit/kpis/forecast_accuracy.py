@@ -11,7 +11,7 @@ import pandas as pd
 
 from revops_kit import deals
 from revops_kit.kpi import Kpi, LeftOut, Summary
-from revops_kit.periods import ONE_DAY, Period, Periods, containing
+from revops_kit.periods import ONE_DAY, Period, Periods, containing, floor
 from revops_kit.snapshots import KEPT_ON
 from revops_kit.tables import SEGMENT, Policies, Tables, stack
 from revops_kit.units import SHARE
@@ -58,15 +58,15 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> both.forecast.sum().to_pyarrow().as_py(), both.actual.sum().to_pyarrow().as_py()
     (950.0, 1000.0)
     """
-    names = deals.counted(tables, *COUNTED)
     if tables.has("forecasts"):
         expected = submitted(tables)
     else:
+        names = deals.counted(tables, *COUNTED)
         expected = rebuilt(tables, standing(tables, at_lead(tables, periods), *names))
-    won = deals.won(tables, *names)
-    won = won.mutate(month=_month(won.closed_at), forecast=ibis.null("float64"), actual=won.amount)
-    expected = expected.mutate(actual=ibis.null("float64"))
-    both = stack(expected.drop("amount"), won)
+    won = deals.won(tables, *deals.counted(tables, "amount"))
+    nothing = ibis.null("float64")
+    won = won.mutate(month=floor(won.closed_at, "M"), forecast=nothing, actual=won.amount)
+    both = stack(expected.mutate(actual=nothing).drop("amount"), won)
     return periods.assign(both.filter(both.month < _last_month(periods)), on="month")
 
 
@@ -81,7 +81,7 @@ def submitted(tables: Tables) -> ir.Table:
 def of_policy(tables: Tables) -> ir.Table:
     """Pick the submitted forecasts of the policy's category, and those without one."""
     made = tables.forecasts
-    made = made.mutate(month=_month(made.month))
+    made = made.mutate(month=floor(made.month, "M"))
     if not tables.has("forecasts", "category"):
         return made
     is_of_policy = written(made.category) == _key(tables.policies.forecast_category)
@@ -92,8 +92,7 @@ def latest(made: ir.Table, *seen: str) -> ir.Table:
     """Keep the newest forecast of each month, owner and category (and column in `seen`)."""
     split = [SEGMENT] if SEGMENT in made.columns else []
     keys = ["month", "owner", "category", *split, *seen]
-    made = made.mutate(_latest=made.made_on.max().over(ibis.window(group_by=keys)))
-    return made.filter(made.made_on == made._latest).drop("_latest")
+    return made.filter(made.made_on == made.made_on.max().over(ibis.window(group_by=keys)))
 
 
 def rebuilt(tables: Tables, waiting: ir.Table) -> ir.Table:
@@ -211,7 +210,7 @@ def _chances(tables: Tables, moments: ir.Table) -> ir.Table:
     ended = deals.decided(whole).select(_deal="opportunity_id", _how="outcome", _on="closed_at")
     known = visited.inner_join(ended, visited.opportunity_id == ended._deal).cross_join(moments)
     known = known.filter(known._on.cast("date") < known.ends)
-    won = (known._how == "won").cast("float64")
+    won = (known._how == "won").cast("int32")
     return known.group_by(_stage="stage", _until="ends").aggregate(_share=won.mean())
 
 
@@ -290,10 +289,6 @@ def source(tables: Tables) -> list[str]:
         else ("each deal by the share of earlier deals in its stage that were won")
     )
     return [f"Forecasts rebuilt from {made_of}, as they stood {when}: {how}.", *notes]
-
-
-def _month(day: ir.Value) -> ir.DateValue:
-    return day.cast("date").truncate("M").cast("date")
 
 
 def _last_month(periods: Periods) -> dt.date:

@@ -61,9 +61,9 @@ class Ahead:
 
     def came(self, span: Period) -> float:
         """Give what came in the periods of a span that lie behind."""
-        start, end = pd.Timestamp(span.start), pd.Timestamp(self.periods[0].start)
-        days = self.past.index
-        return float(self.past[(days >= start) & (days < end)].sum())
+        days = self.past.index.to_numpy()
+        behind = (days >= np.datetime64(span.start)) & (days < np.datetime64(self.periods[0].start))
+        return float(self.past.to_numpy()[behind].sum())
 
     def chance(self, span: Period, target: float) -> float:
         """Give the share of draws that reach a target."""

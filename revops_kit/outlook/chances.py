@@ -171,15 +171,19 @@ def landmarks(tables: Tables, months: Periods, sizes: Sizes) -> Landmarks:
     tables
         Needs `opportunities` with `opened_at`; stages are those that `stage_changes` kept.
     """
-    seen = standing(tables, deals.open_at(tables, months, "amount", "stage"), sizes)
+    waiting = deals.open_at(tables, months, "amount", "stage")
     # A deal decided nobody knows when cannot be followed.
-    seen = seen.filter((seen.outcome == "open") | seen.closed_at.notnull())
-    kinds = [*ALIKE, "outcome"]
-    counts = seen.group_by(*kinds, day="ends", closed=seen.closed_at.cast("date")).aggregate(
-        count=seen.count(), amount=seen.amount.sum(), final=seen.final.sum()
+    waiting = waiting.filter((waiting.outcome == "open") | waiting.closed_at.notnull())
+    waiting = waiting.mutate(final=waiting.amount.fill_null(0.0))
+    stood = deals.as_they_stood(tables, waiting)
+    seen = standing(tables, stood, sizes)
+    kinds = {name: seen[name] for name in ALIKE}
+    days = {"day": stood.ends, "closed": stood.closed_at.cast("date")}
+    counts = stood.group_by("outcome", **kinds, **days).aggregate(
+        count=stood.count(), amount=seen["amount"].sum(), final=stood.final.sum()
     )
     # Engines give rows in any order, and the last digit of a sum hangs on it.
-    frame = counts.to_pandas().sort_values([*kinds, "day", "closed"])
+    frame = counts.to_pandas().sort_values([*kinds, "outcome", *days])
     alike, group = grouped(frame)
     days = (pd.to_datetime(frame[name]).to_numpy("datetime64[D]") for name in ("day", "closed"))
     end = frame.outcome.map({"open": OPEN, "won": WON, "lost": LOST}).to_numpy(int)
@@ -193,29 +197,28 @@ def grouped(rows: pd.DataFrame) -> tuple[list[tuple], np.ndarray]:
     return list(alike.groups), alike.ngroup().to_numpy()
 
 
-def standing(tables: Tables, waiting: ir.Table, sizes: Sizes) -> ir.Table:
-    """Add to open deals `stage`, the bands of `age` and `size`, and what they came to (`final`).
+def standing(tables: Tables, stood: ir.Table, sizes: Sizes) -> dict[str, ir.Value]:
+    """Say of open deals, as they stood, their `amount`, `stage`, and bands of `age` and `size`.
 
     A deal without an amount is taken to be worth what won deals came to on average: it is not
     worth nothing. `is_guessed` says so.
 
     Parameters
     ----------
-    waiting
-        Deals with `period` and `ends`, the day that they are looked at.
+    stood
+        Deals with `ends`, the day that they are looked at.
     """
-    stood = deals.as_they_stood(tables, waiting.mutate(final=waiting.amount.fill_null(0.0)))
     known = stood.amount.nullif(0.0)
     amount = known.fill_null(sizes.usual)
     # A stage that only today's table knows would be hindsight.
     kept = tables.has("stage_changes", "stage") and tables.has("stage_changes", "changed_at")
-    return stood.mutate(
-        amount=amount,
-        is_guessed=known.isnull(),
-        stage=stood.stage.fill_null("") if kept else ibis.literal(""),
-        age=_band(stood.ends.delta(stood.opened_at.cast("date"), unit="day"), AGES),
-        size=_band(amount, sizes.edges),
-    )
+    return {
+        "amount": amount,
+        "is_guessed": known.isnull(),
+        "stage": stood.stage.fill_null("") if kept else ibis.literal(""),
+        "age": _band(stood.ends.delta(stood.opened_at.cast("date"), unit="day"), AGES),
+        "size": _band(amount, sizes.edges),
+    }
 
 
 def sizes(tables: Tables) -> Sizes:
@@ -229,8 +232,8 @@ def sizes(tables: Tables) -> Sizes:
     thirds = {f"edge{at}": amount.quantile(share) for at, share in enumerate(SIZES)}
     found = known.aggregate(
         usual=amount.mean(where=known.outcome == "won"),
-        lost=is_lost.cast("int64").sum(),
-        kept=(is_lost & amount.notnull()).cast("int64").sum(),
+        lost=is_lost.sum(),
+        kept=(is_lost & amount.notnull()).sum(),
         **thirds,
     )
     row = found.to_pandas().astype(float).fillna(0.0).iloc[0]

@@ -4,10 +4,10 @@ import datetime as dt
 from dataclasses import dataclass
 
 import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from revops_kit.periods import floor
 from revops_kit.tables import Tables
 
 COHORTS = 12
@@ -70,7 +70,7 @@ def cohorts(tables: Tables, until: dt.date) -> Cohorts:
     """Count the deals opened by month, and sum what was won of them, up to the month of a day."""
     deals = tables.opportunities.select("opened_at", "closed_at", "outcome", "amount")
     won_at = (deals.outcome == "won").ifelse(deals.closed_at, ibis.null())
-    by_month = deals.group_by(opened=_month(deals.opened_at), closed=_month(won_at))
+    by_month = deals.group_by(opened=floor(deals.opened_at, "M"), closed=floor(won_at, "M"))
     sums = by_month.aggregate(count=deals.count(), amount=deals.amount.fill_null(0.0).sum())
     sums = sums.filter(sums.opened.notnull() | sums.closed.notnull()).to_pandas()
     opened, closed = (
@@ -86,7 +86,3 @@ def cohorts(tables: Tables, until: dt.date) -> Cohorts:
     places = np.searchsorted(months, begun[is_won]), np.searchsorted(months, closed[is_won])
     np.add.at(won, places, sums.amount[is_won])
     return Cohorts(months, counts, won)
-
-
-def _month(day: ir.Value) -> ir.DateValue:
-    return day.cast("date").truncate("M").cast("date")

@@ -51,7 +51,8 @@ def _changes(outlook: Outlook) -> Iterator[tuple[str, str]]:
     if not tables.has("changes", "started_on", "name"):
         return
     first = outlook.ahead.periods[0].start - pd.DateOffset(months=LATELY)
-    made = tables.changes.filter(tables.changes.started_on >= first.date()).order_by("started_on")
+    changes = tables.pick("changes", "started_on", "name")
+    made = changes.filter(changes.started_on >= first.date()).order_by("started_on")
     for row in made.to_pandas().itertuples():
         yield "a change", f"{row.name} ({row.started_on:%Y-%m-%d}): the past knows little of it yet"
 

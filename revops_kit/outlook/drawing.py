@@ -138,9 +138,9 @@ class Basis:
         """Expect what each month brings."""
         won = np.append(self.won, np.zeros(self._length - 1))
         of_open = self._amounts(what_if) @ np.diff(self.won_by(what_if), prepend=0.0)
-        rates = _sooner(self.rates, what_if.cycle)
+        rates = _sooner(self._usual_rates, what_if.cycle)
         worth = (1 + what_if.volume) * (1 + what_if.win_rate) * (1 + what_if.amount)
-        return Parts(won, of_open, self._of_new(_mean(self.volumes), _means(rates)) * worth)
+        return Parts(won, of_open, self._of_new(_mean(self.volumes), rates) * worth)
 
     def spread(self) -> np.ndarray:
         """Give the standard deviation of what each month brings."""
@@ -149,7 +149,7 @@ class Basis:
         of_squares = self._of_new(
             _mean(self.volumes**2), _means([rate**2 for rate in self.rates]), power=2
         )
-        of_means = self._of_new(_mean(self.volumes) ** 2, _means(self.rates) ** 2, power=2)
+        of_means = self._of_new(_mean(self.volumes) ** 2, self._usual_rates**2, power=2)
         return np.sqrt(of_open + of_squares - of_means)
 
     def draw(self) -> np.ndarray:
@@ -191,6 +191,11 @@ class Basis:
         """The chance to be won by each day, by group of deals that are alike."""
         curves = [self.chances.of(alike) for alike in self.waiting.alike]
         return np.array(curves).reshape(-1, LAST + 1)
+
+    @cached_property
+    def _usual_rates(self) -> np.ndarray:
+        """What a deal brings on average in its month, the next, and so on."""
+        return _means(self.rates)
 
     @property
     def _length(self) -> int:
@@ -241,18 +246,13 @@ def history(tables: Tables, months: Periods, sizes: Sizes) -> History:
     return History(landmarks(tables, months, sizes), cohorts(tables, months.known_until))
 
 
-def _sooner(rates: list[np.ndarray], cycle: float) -> list[np.ndarray]:
-    """Bring what deals bring forward, or put it off, keeping its spread."""
+def _sooner(rates: np.ndarray, cycle: float) -> np.ndarray:
+    """Bring what deals bring forward, or put it off."""
     if not cycle:
         return rates
-    usual = _means(rates)
     ages = np.arange(len(rates) + 1)
-    by_age = np.concatenate([[0.0], np.cumsum(usual)])
-    moved = np.diff(np.interp(ages / (1 + cycle), ages, by_age))
-    return [
-        rate * (new / old) if old else np.full(len(rate), new)
-        for rate, new, old in zip(rates, moved, usual, strict=True)
-    ]
+    by_age = np.concatenate([[0.0], np.cumsum(rates)])
+    return np.diff(np.interp(ages / (1 + cycle), ages, by_age))
 
 
 def _means(rates: list[np.ndarray]) -> np.ndarray:

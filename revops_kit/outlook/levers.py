@@ -61,11 +61,11 @@ def needed(outlook: Outlook) -> pd.DataFrame:
     has_pipeline = isinstance(outlook.in_hand, Pipeline) and not outlook.in_hand.missing_because
     if np.isnan(aim) or not has_pipeline:
         return empty(["lever", "change"], "it needs a target, and a pipeline to reach it by")
-    means = replace(outlook.ahead, draws=outlook.ahead.draws.mean(axis=0, keepdims=True))
+    means, span = outlook.ahead.draws.mean(axis=0, keepdims=True), outlook.next
 
     def short(lever: str, change: float) -> float:
         moved = outlook.in_hand.moved_by(Scenario(**{lever: change}))
-        return float(replace(means, draws=means.draws * moved).over(outlook.next)[0]) - aim
+        return float(replace(outlook.ahead, draws=means * moved).over(span)[0]) - aim
 
     found = [
         (words, _least(partial(short, lever), most)) for lever, (words, most) in LEVERS.items()

@@ -17,7 +17,7 @@ from revops_kit.outlook.pipeline import Pipeline, implied
 from revops_kit.outlook.recurring import Recurring, renewed
 from revops_kit.outlook.series import Series, carried_on
 from revops_kit.outlook.tested import Tested
-from revops_kit.periods import ONE_DAY, Kind, Period, containing, parse
+from revops_kit.periods import ONE_DAY, Kind, Period, containing, floor, parse
 from revops_kit.units import NARROW_SPACE, percent, plural
 from revops_kit.wording import Words
 
@@ -234,7 +234,7 @@ class Outlook:
         """Sum the targets of a span; missing unless each month of it has one."""
         if span.kind == "week":
             return np.nan
-        months = pd.date_range(span.start, span.end, freq="MS", inclusive="left")
+        months = np.arange(span.start, span.end, dtype="datetime64[M]").astype("datetime64[s]")
         return float(self._targets.reindex(months).sum(skipna=False))
 
     @cached_property
@@ -243,7 +243,7 @@ class Outlook:
         tables = self.ws.tables
         if self.kpi.name != "bookings" or not tables.has("targets", "amount"):
             return pd.Series(dtype=float, index=pd.DatetimeIndex([]))
-        month = tables.targets.month.cast("date").truncate("M").cast("date")
+        month = floor(tables.targets.month, "M")
         sums = tables.targets.group_by(month=month).aggregate(sum=tables.targets.amount.sum())
         frame = sums.to_pandas().dropna()
         return frame.set_index(pd.to_datetime(frame.month))["sum"].astype(float)

@@ -12,7 +12,7 @@ from revops_kit.kpi import Workspace
 from revops_kit.noted import lacking
 from revops_kit.outlook.ahead import Ahead
 from revops_kit.outlook.chances import ENOUGH, Waiting, grouped, sizes, standing
-from revops_kit.outlook.drawing import Basis, History, Horizon, Scenario, history
+from revops_kit.outlook.drawing import Basis, History, Horizon, Parts, Scenario, history
 from revops_kit.outlook.tested import ORIGINS, Tested, compare, gathered
 from revops_kit.periods import add_months, containing, last
 
@@ -55,7 +55,7 @@ class Pipeline:
         """What lies ahead, with intervals as wide as past forecasts needed."""
         cohorts = self.known.opened
         past = pd.Series(cohorts.won.sum(axis=0), pd.DatetimeIndex(cohorts.months))
-        won, *others = self.basis.expected()
+        won, *others = self.usual
         to_come = self.basis.draw() - won
         # Chance moves the mean of some thousand draws a little; what is expected is known.
         mean = to_come.mean(axis=0)
@@ -64,15 +64,19 @@ class Pipeline:
         return ahead.scaled(self.tested.scale, least=won)
 
     @cached_property
+    def usual(self) -> Parts:
+        """What is expected by month, nothing changed."""
+        return self.basis.expected()
+
+    @cached_property
     def parts(self) -> pd.DataFrame:
         """Give a row per month: `period`, `won` so far, of `open_deals`, of `new_deals`, `sum`."""
         labels = {"period": [month.label for month in self.basis.ahead.months]}
-        parts = self.basis.expected()
-        return pd.DataFrame(labels | parts._asdict() | {"sum": sum(parts)})
+        return pd.DataFrame(labels | self.usual._asdict() | {"sum": sum(self.usual)})
 
     def moved_by(self, what_if: Scenario) -> np.ndarray:
         """Give how many times as much a scenario brings, by month."""
-        usual, changed = sum(self.basis.expected()), sum(self.basis.expected(what_if))
+        usual, changed = sum(self.usual), sum(self.basis.expected(what_if))
         return np.divide(changed, usual, out=np.ones(len(usual)), where=usual > 0)
 
     def deals(self, count: int = 15) -> pd.DataFrame:
@@ -115,9 +119,11 @@ def implied(ws: Workspace, length: int = 12) -> Pipeline:
         few = f"fewer than {ENOUGH} deals that were open when a month began are decided"
         return Pipeline(None, None, pd.DataFrame(), few)
     day = months.known_until
-    today = standing(ws.tables, deals.open_on(ws.tables, day, months, *SHOWN), sized)
+    today = deals.open_on(ws.tables, day, months, *SHOWN)
     # What is won of deals opened nobody knows when is counted with the new ones.
-    today = today.filter(today.opened_at.notnull()).order_by("opportunity_id").to_pandas()
+    today = today.filter(today.opened_at.notnull())
+    shown = {name: today[name] for name in SHOWN} | standing(ws.tables, today, sized)
+    today = today.select(shown).order_by("opportunity_id").to_pandas()
     waiting = Waiting(*grouped(today), today.amount.to_numpy(float))
     return Pipeline(known, known.known_on(day, length, waiting), today, "")
 

@@ -2,14 +2,17 @@
 
 import datetime as dt
 import random
+import shutil
+from dataclasses import replace
 from functools import cache
 
 import ibis
 import pandas as pd
 import pytest
 
-from revops_kit import kpis
+from revops_kit import drivers, journeys, kpis, outlook
 from revops_kit.errors import WorkspaceError
+from revops_kit.outlook import rivals, segments
 from revops_kit.periods import last
 from revops_kit.silos import audit_keys
 from revops_kit.workspace import open_workspace
@@ -186,6 +189,39 @@ def test_every_engine_follows_policies(in_files, in_postgres, policy):
             run = last(3, "2026-05")
             ours, theirs = (kpi.over(ws, run, **policy) for ws in (in_files, in_postgres))
             pd.testing.assert_frame_equal(ours.frame, theirs.frame, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("place", ENGINES)
+@pytest.mark.parametrize("missing", [(), ("stage_changes",)], ids=["history", "no history"])
+def test_every_engine_looks_ahead_alike(in_files, place, missing, request):
+    def seen(ws):
+        kept = {name: each for name, each in ws.tables.sources.items() if name not in missing}
+        ws = replace(ws, tables=replace(ws.tables, sources=kept))
+        ahead = outlook.look(ws, "bookings", "2026-05", 12)
+        assert ahead.target(ahead.next) == 60_000  # of the quarter that ends next
+        parts = segments.segments(ahead, "region")
+        return [ahead.frame(), ahead.parts(), ahead.deals(), parts, rivals.rivals(ahead)]
+
+    for ours, theirs in zip(seen(in_files), seen(request.getfixturevalue(place)), strict=True):
+        assert len(ours)
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9, atol=1e-9, check_dtype=False)
+
+
+@pytest.mark.parametrize("place", ENGINES)
+def test_every_engine_has_the_same_cohorts_east_of_greenwich_too(
+    in_files, place, request, tmp_path
+):
+    def seen(there):
+        folder = shutil.copytree(there.file.parent, tmp_path / there.file.parent.name)
+        toml = folder / "revops.toml"
+        toml.write_text(toml.read_text().replace(ZONE, "Asia/Tokyo"))
+        ws = open_workspace(folder)
+        deals = journeys.incidence(ws, last(12, "2026-05"))
+        return drivers.retention(ws, "2026-05", ages=6), journeys.closed_only_bias(deals).frame
+
+    for ours, theirs in zip(seen(in_files), seen(request.getfixturevalue(place)), strict=True):
+        assert len(ours)
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9)
 
 
 @pytest.mark.parametrize("place", ENGINES)

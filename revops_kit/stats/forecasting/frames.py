@@ -88,7 +88,10 @@ def _tested(found: Outcome, season: int, levels: Sequence[float]) -> pd.DataFram
 
 def _described(found: Outcome, tested: pd.DataFrame) -> pd.DataFrame:
     """Say of each series what was chosen, on how much, and how it compares."""
-    frame = pd.DataFrame(
+    error = tested["wape"].to_numpy(float)
+    naive, chosen = (error[tested[name].to_numpy(bool)] for name in ("is_naive", "is_chosen"))
+    better = np.where(chosen == naive, 0.0, 1 - _divided(chosen, naive))
+    return pd.DataFrame(
         {
             "series": found.columns,
             "model": found.models,
@@ -97,13 +100,9 @@ def _described(found: Outcome, tested: pd.DataFrame) -> pd.DataFrame:
             "origins": len(found.test.known) if found.test else 0,
             "intervals": found.intervals,
             "naive": found.test.names[0] if found.test else "",
+            "better_than_naive": better if found.test else np.nan,
         }
     )
-    of = tested.set_index("series")["wape"].astype(float)
-    is_naive, is_chosen = (tested[name].to_numpy(bool) for name in ("is_naive", "is_chosen"))
-    better = 1 - of[is_chosen] / of[is_naive].where(lambda error: error > 0)
-    better = better.mask(of[is_chosen] == of[is_naive], 0.0)
-    return frame.assign(better_than_naive=frame["series"].map(better))
 
 
 def _earlier(table: Table, found: Outcome, names: list[str]) -> pd.DataFrame:

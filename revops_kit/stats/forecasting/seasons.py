@@ -44,7 +44,9 @@ def indices(y: np.ndarray, season: int) -> np.ndarray:
     half = len(weights) // 2
     ratios = y[half : len(y) - half, positive] / (around @ (weights / season))
     phase = np.arange(half, len(y) - half) % season
-    means = np.array([ratios[phase == k].mean(axis=0) for k in range(season)])
+    sums = np.zeros((season, ratios.shape[1]))
+    np.add.at(sums, phase, ratios)
+    means = sums / np.bincount(phase)[:, None]
     means = np.where(_is_seen(ratios, means[phase], season), means, 1.0)
     found[:, positive] = means / means.mean(axis=0)
     return found

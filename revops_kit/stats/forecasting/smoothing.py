@@ -131,6 +131,7 @@ def simple(y: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return alpha, level, squares[best, series] / np.maximum(known - 2, 1)
 
 
+@lru_cache
 def _grid(form: Form) -> np.ndarray:
     """Give alpha, beta, gamma and phi of every point: (4, points)."""
     points = product(
