@@ -30,8 +30,8 @@ def decided(tables: Tables, *names: str) -> ir.Table:
 
 
 def won(tables: Tables, *names: str) -> ir.Table:
-    """Pick the deals that were won, with the columns that `known` gives."""
-    deals = known(tables, *names)
+    """Pick the deals that were won; only with when, and some columns, if these are named."""
+    deals = tables.pick("opportunities", *(("outcome", "closed_at", *names) if names else ()))
     return deals.filter(deals.outcome == "won")
 
 
@@ -41,9 +41,10 @@ def first_wins(tables: Tables, *names: str) -> ir.Table:
     Returns
     -------
     Table, one row per new customer
-        The columns that `known` gives, and `customer`: the account, else the lead, else the deal.
+        The columns that `won` gives, and `customer`: the account, else the lead, else the deal.
     """
-    deals = won(tables, *names, "type", "account_id", "lead_id") if names else won(tables)
+    keys = ("opportunity_id", "account_id", "lead_id")
+    deals = won(tables, *names, "type", *keys) if names else won(tables)
     deals = deals.filter(deals.type.isnull() | (deals.type == "new"))
     # Keys of different tables may look alike, so each says where it is from.
     customer = ibis.coalesce(
@@ -51,8 +52,7 @@ def first_wins(tables: Tables, *names: str) -> ir.Table:
     )
     order = [deals.closed_at.isnull(), deals.closed_at, deals.opportunity_id]
     rank = ibis.row_number().over(group_by=customer, order_by=order)
-    ranked = deals.mutate(customer=customer, _rank=rank)
-    return ranked.filter(ranked._rank == 0).drop("_rank")
+    return deals.filter(rank == 0).mutate(customer=customer)
 
 
 def with_cycle(tables: Tables, deals: ir.Table) -> ir.Table:

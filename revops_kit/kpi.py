@@ -24,6 +24,7 @@ __all__ = [
     "LeftOut",
     "Result",
     "Summary",
+    "adding",
     "cost_per",
     "median",
     "proportion",
@@ -197,6 +198,12 @@ class Kpi:
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.question}>"
+
+
+def adding(tables: Tables, rows: ir.Table, **figures: ir.Value) -> ir.Table:
+    """Say what each row adds: beside its columns, or only its period and segment, for figures."""
+    own = [name for name in rows.columns if tables.carried or name in ("period", SEGMENT)]
+    return rows.select({name: rows[name] for name in own} | figures)
 
 
 def with_policies(tables: Tables, changed: Mapping[str, Any]) -> Tables:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
+from ibis import _
 
 from revops_kit.periods import LAST_DAY, Periods
 from revops_kit.tables import SEGMENT, Tables
@@ -19,6 +20,17 @@ from revops_kit.tables import SEGMENT, Tables
 BETWEEN = frozenset({"joined", "left_in", "ended_in", "kept_mrr"})
 # What figures need of a subscription, beside whose it is.
 TERM = ("subscription_id", "started_on", "ended_on", "mrr")
+_GAIN = _.end_mrr - _.start_mrr
+_BEGINS, _STAYS = _.start_mrr == 0, (_.start_mrr > 0) & (_.end_mrr > 0)
+_IS_NEW = _.customer_since >= _.starts
+# What a customer did in a period, made of what is known of both.
+KINDS = {
+    "new": (_BEGINS & _IS_NEW).ifelse(_.end_mrr, 0.0),
+    "reactivation": (_BEGINS & ~_IS_NEW).ifelse(_.end_mrr, 0.0),
+    "expansion": (_STAYS & (_GAIN > 0)).ifelse(_GAIN, 0.0),
+    "contraction": (_STAYS & (_GAIN < 0)).ifelse(-_GAIN, 0.0),
+    "churn": (_.end_mrr == 0).ifelse(_.start_mrr, 0.0),
+}
 
 
 def paying(tables: Tables) -> ir.Table:
@@ -43,7 +55,7 @@ def since(running: ir.Table) -> ir.DateValue:
 
 def active(tables: Tables, periods: Periods) -> ir.Table:
     """Pick the subscriptions that pay when each period ends, whosever they are."""
-    running = tables.subscriptions
+    running = tables.pick("subscriptions", *(() if tables.carried else TERM))
     running = periods.snapshots(running.filter(running.mrr > 0))
     return running.filter(is_active(running, running.ends))
 
@@ -88,6 +100,8 @@ def movements(tables: Tables, periods: Periods, *names: str) -> ir.Table:
     with_between = is_all or not BETWEEN.isdisjoint(names)
     running = paying(tables)
     own = along(tables, running)
+    if not is_all and {"new", "reactivation"}.isdisjoint(names):
+        own = [name for name in own if name not in ("customer_since", "starts", "ends")]
     rows = _marked(running, periods, own, with_between)
     each = ibis.window(group_by=["period", "customer"])
     order = [rows._was.desc(), rows._is_now.desc(), rows.mrr.desc(), rows.subscription_id]
@@ -105,19 +119,9 @@ def movements(tables: Tables, periods: Periods, *names: str) -> ir.Table:
     rank = ibis.row_number().over(group_by=["period", "customer"], order_by=order)
     rows = rows.select(these(rows, own) | sums | {"_rank": rank})
     one = rows.filter(rows._rank == 0)
-    gain = one.end_mrr - one.start_mrr
-    begins, stays = one.start_mrr == 0, (one.start_mrr > 0) & (one.end_mrr > 0)
-    is_new = one.customer_since >= one.starts
-    kinds = {
-        "new": (begins & is_new).ifelse(one.end_mrr, 0.0),
-        "reactivation": (begins & ~is_new).ifelse(one.end_mrr, 0.0),
-        "expansion": (stays & (gain > 0)).ifelse(gain, 0.0),
-        "contraction": (stays & (gain < 0)).ifelse(-gain, 0.0),
-        "churn": (one.end_mrr == 0).ifelse(one.start_mrr, 0.0),
-    }
-    figures = these(one, sums) | kinds
+    figures = these(one, sums) | KINDS
     if with_between:
-        figures["joined"] = begins & one.joined
+        figures["joined"] = _BEGINS & _.joined
     wanted = figures if is_all else ["start_mrr", "end_mrr", *names]
     return one.select(these(one, own) | {name: figures[name] for name in wanted})
 
@@ -133,11 +137,10 @@ def of_the_start(tables: Tables, periods: Periods, *names: str) -> ir.Table:
     Returns
     -------
     Table, one row per period and customer
-        The columns of `movements`, and `denominator`: what the customer paid at the start.
+        The columns of `movements`.
     """
     customers = movements(tables, periods, *names)
-    held = customers.filter(customers.start_mrr > 0)
-    return held.mutate(denominator=held.start_mrr)
+    return customers.filter(customers.start_mrr > 0)
 
 
 def mrr_on(tables: Tables, moment: dt.date) -> ir.Table:
@@ -190,8 +193,8 @@ def _subscribed(tables: Tables) -> ir.Table:
 
     A join onto a join takes a column that the first has computed for one of its own (Ibis 12).
     """
-    running = tables.subscriptions
-    own = [name for name in running.columns if tables.carried or name in (*TERM, SEGMENT)]
+    running = tables.pick("subscriptions", *(() if tables.carried else (*TERM, "customer_id")))
+    own = [name for name in running.columns if tables.carried or name != "customer_id"]
     if tables.policies.grain == "subscription":
         return running.select(these(running, own) | {"customer": running.subscription_id})
     if not tables.has("customers", "account_id"):
@@ -207,10 +210,10 @@ def _subscribed(tables: Tables) -> ir.Table:
 
 def _marked(running: ir.Table, periods: Periods, own: list[str], with_between: bool) -> ir.Table:
     """Mark which subscriptions run at the start and at the end of each period, or in between."""
-    days = {"customer_since": since(running)}
+    days = {"customer_since": since(running)} if "customer_since" in own else {}
     if with_between:
         days["_departed_on"] = _departed_on(running)
-    rows = periods.snapshots(running.mutate(**days))
+    rows = periods.snapshots(running.mutate(**days) if days else running)
     marks = {"_was": is_active(rows, rows.starts), "_is_now": is_active(rows, rows.ends)}
     if with_between:
         marks |= {

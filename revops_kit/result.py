@@ -109,7 +109,7 @@ class Result:
             return kpi.count(tables, self.periods, "", self.currency)
         keys = ["period", *kpi.summary.within]
         # Engines give segments in any order, and sums of floats depend on it.
-        parts = self.fetched.sort_values([*keys, SEGMENT]).drop(columns=SEGMENT)
+        parts = self.fetched.sort_values(SEGMENT).drop(columns=SEGMENT)
         summed = parts.groupby(keys, as_index=False).sum(min_count=1)
         return kpi.tell(summed, "", tables, self.periods, "", self.currency)
 

@@ -31,8 +31,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(tiny(), Periods("2026-09")).numerator.sum().to_pyarrow().as_py()
     18000.0
     """
-    won = periods.assign(deals.won(tables, *deals.counted(tables, "amount")), on="closed_at")
-    return won.mutate(numerator=won.amount, denominator=0)
+    won = deals.won(tables, *deals.counted(tables, "amount"))
+    return periods.assign(won, on="closed_at", numerator=won.amount, denominator=0)
 
 
 def worthless(tables: Tables, periods: Periods) -> list[LeftOut]:

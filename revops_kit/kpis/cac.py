@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from revops_kit import deals
-from revops_kit.kpi import Kpi, LeftOut, cost_per
+from revops_kit.kpi import Kpi, LeftOut, adding, cost_per
 from revops_kit.kpis.spend import kinds, spend
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables, stack
@@ -53,8 +53,12 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> both.numerator.sum().to_pyarrow().as_py() / both.denominator.sum().to_pyarrow().as_py()
     3000.0
     """
-    spent = spend.rows(tables, periods)
-    spent = spent.mutate(
+    # What an expense and a deal both call their amount is not the same thing.
+    spent = spend.rows(tables, periods).drop("amount")
+    spent = adding(
+        tables,
+        spent,
+        numerator=spent.numerator,
         part=ibis.literal("spend"),
         on=spent.spent_on,
         reference=ibis.null("string"),
@@ -62,15 +66,16 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     )
     won = deals.first_wins(tables, *deals.counted(tables, "closed_at"))
     won = periods.assign(won, on="closed_at")
-    won = won.mutate(
+    won = adding(
+        tables,
+        won,
         part=ibis.literal("customer"),
         on=won.closed_at.cast("date"),
         reference=won.opportunity_id,
         numerator=ibis.literal(0.0),
         denominator=ibis.literal(1, "int64"),
     )
-    # What an expense and a deal both call their amount is not the same thing.
-    return stack(spent.drop("amount"), won)
+    return stack(spent, won)
 
 
 def undated(tables: Tables, periods: Periods) -> list[LeftOut]:

@@ -5,12 +5,11 @@ from dataclasses import replace
 import ibis
 import ibis.expr.types as ir
 
+from revops_kit import deals
 from revops_kit.kpi import Kpi, proportion
 from revops_kit.periods import Periods
-from revops_kit.tables import SEGMENT, Tables
+from revops_kit.tables import Tables
 from revops_kit.units import SHARE
-
-COUNTED = ("lead_id", "created_at", "converted_at", SEGMENT)
 
 
 def rows(tables: Tables, periods: Periods) -> ir.Table:
@@ -47,15 +46,12 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> leads.order_by("lead_id").numerator.to_list()
     [1, 0]
     """
-    leads = tables.leads
-    if not tables.carried:
-        leads = leads.select([name for name in leads.columns if name in COUNTED])
-    leads = periods.assign(leads, on="created_at")
+    names = deals.counted(tables, "lead_id", "created_at", "converted_at")
+    leads = periods.assign(tables.pick("leads", *names), on="created_at")
     is_customer = leads.converted_at.notnull()
     if tables.has("opportunities", "lead_id"):
         # Only their leads are asked for; a column to split by would cost a join.
-        deals = replace(tables, by="").opportunities
-        won = deals.filter((deals.outcome == "won") & deals.lead_id.notnull())
+        won = deals.won(replace(tables, by=""), "lead_id").drop_null("lead_id")
         won = won.select(_won="lead_id").distinct()
         leads = leads.left_join(won, leads.lead_id == won._won)
         is_customer = leads.converted_at.notnull() | leads._won.notnull()

@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from revops_kit import recurring
-from revops_kit.kpi import Kpi, ratio
+from revops_kit.kpi import Kpi, adding, ratio
 from revops_kit.kpis.churn import choices, handed_over
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
@@ -35,7 +35,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     [[500.0, 500.0], [0.0, 300.0], [200.0, 200.0]]
     """
     customers = recurring.of_the_start(tables, periods, "end_mrr")
-    return customers.mutate(numerator=ibis.least(customers.start_mrr, customers.end_mrr))
+    kept = ibis.least(customers.start_mrr, customers.end_mrr)
+    return adding(tables, customers, numerator=kept, denominator=customers.start_mrr)
 
 
 gross_revenue_retention = Kpi(

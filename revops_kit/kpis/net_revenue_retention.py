@@ -3,7 +3,7 @@
 import ibis.expr.types as ir
 
 from revops_kit import recurring
-from revops_kit.kpi import Kpi, ratio
+from revops_kit.kpi import Kpi, adding, ratio
 from revops_kit.kpis.churn import choices, handed_over
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
@@ -34,7 +34,7 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     [[500.0, 500.0], [0.0, 300.0], [200.0, 200.0]]
     """
     customers = recurring.of_the_start(tables, periods, "end_mrr")
-    return customers.mutate(numerator=customers.end_mrr)
+    return adding(tables, customers, numerator=customers.end_mrr, denominator=customers.start_mrr)
 
 
 net_revenue_retention = Kpi(

@@ -2,6 +2,7 @@
 
 import ibis.expr.types as ir
 
+from revops_kit import deals
 from revops_kit.kpi import Kpi, total
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
@@ -33,8 +34,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(made, Periods("2026-09")).numerator.sum().to_pyarrow().as_py()
     60.0
     """
-    paid = periods.assign(tables.payments, on="paid_on")
-    return paid.mutate(numerator=paid.amount, denominator=0)
+    paid = tables.pick("payments", *deals.counted(tables, "paid_on", "amount"))
+    return periods.assign(paid, on="paid_on", numerator=paid.amount, denominator=0)
 
 
 payments = Kpi(

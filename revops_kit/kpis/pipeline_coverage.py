@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals
-from revops_kit.kpi import Kpi, LeftOut, Summary
-from revops_kit.kpis.bookings import bookings
+from revops_kit.kpi import Kpi, LeftOut, Summary, adding
 from revops_kit.periods import Periods
 from revops_kit.tables import Policies, Tables, stack
 from revops_kit.units import RATIO
@@ -52,17 +51,22 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     names = deals.counted(tables, "amount", "expected_close")
     waiting = deals.as_they_stood(tables, deals.open_at(tables, periods, *names, ahead=True))
     waiting = waiting.filter(periods.start_of(waiting.expected_close) == waiting.period)
-    waiting = waiting.mutate(
-        part=ibis.literal("open"), numerator=waiting.amount, denominator=ibis.literal(0.0)
-    )
+    nothing = ibis.literal(0.0)
+    parts = {"part": ibis.literal("open"), "numerator": waiting.amount, "denominator": nothing}
+    waiting = adding(tables, waiting, **parts)
     targets = tables.targets
-    targets = targets.mutate(period=periods.start_of(targets.month))
-    targets = targets.filter(targets.period.notnull()).mutate(
-        part=ibis.literal("target"), numerator=ibis.literal(0.0), denominator=targets.amount
+    targets = targets.mutate(
+        period=periods.start_of(targets.month),
+        part=ibis.literal("target"),
+        numerator=nothing,
+        denominator=targets.amount,
     )
-    won = bookings.rows(tables, periods)
-    won = won.mutate(part=ibis.literal("won"), numerator=ibis.literal(0.0), denominator=-won.amount)
-    return stack(waiting.drop("amount"), targets, won)
+    won = deals.won(tables, *deals.counted(tables, "amount"))
+    parts = {"part": ibis.literal("won"), "numerator": nothing, "denominator": -won.amount}
+    won = periods.assign(won, on="closed_at", **parts)
+    # What a target and a deal both call their amount is not the same thing.
+    targets = targets.filter(targets.period.notnull()).drop("amount")
+    return stack(waiting, targets, won)
 
 
 def fold(rows: ir.Table, keys: list[str]) -> ir.Table:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals
-from revops_kit.kpi import Kpi, LeftOut, Summary
+from revops_kit.kpi import Kpi, LeftOut, Summary, adding
 from revops_kit.kpis.sales_cycle import starts, untimed
 from revops_kit.kpis.win_rate import undated
 from revops_kit.periods import Periods
@@ -62,7 +62,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     names = deals.counted(tables, "amount", "lead_id")
     waiting = deals.open_at(tables, periods, *names).drop("starts", "ends")
     zero = ibis.literal(0, "int64")
-    waiting = waiting.mutate(
+    waiting = adding(
+        tables,
+        waiting,
         open=ibis.literal(1, "int64"),
         decided=zero,
         won=zero,
@@ -77,7 +79,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     else:
         closed = periods.assign(closed, on="closed_at")
     won = closed.outcome == "won"
-    closed = closed.mutate(
+    closed = adding(
+        tables,
+        closed,
         open=zero,
         decided=ibis.literal(1, "int64"),
         won=won.cast("int32"),

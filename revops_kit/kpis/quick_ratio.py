@@ -1,5 +1,6 @@
 """Quick ratio: recurring revenue gained for each unit lost."""
 
+import ibis
 import ibis.expr.types as ir
 
 from revops_kit import recurring
@@ -34,12 +35,14 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> moved.order_by("customer").select("numerator", "denominator").to_pandas().values.tolist()
     [[0.0, 300.0], [200.0, 0.0]]
     """
-    kinds = ("new", "expansion", "reactivation", "churn", "contraction")
-    customers = recurring.movements(tables, periods, *kinds)
-    gained = customers.new + customers.expansion
-    if tables.policies.reactivation == "included":
-        gained = gained + customers.reactivation
-    moved = customers.mutate(numerator=gained, denominator=customers.churn + customers.contraction)
+    is_whole = tables.policies.reactivation == "included"
+    names = ("end_mrr",) if is_whole else ("reactivation",)
+    customers = recurring.movements(tables, periods, *names)
+    gain = customers.end_mrr - customers.start_mrr
+    gained, lost = ibis.greatest(gain, 0.0), ibis.greatest(-gain, 0.0)
+    if not is_whole:
+        gained = gained - customers.reactivation
+    moved = customers.mutate(numerator=gained, denominator=lost)
     return moved.filter((moved.numerator > 0) | (moved.denominator > 0))
 
 

@@ -40,8 +40,8 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     if tables.has("opportunities", "type"):
         renewals = deals.decided(tables, *deals.counted(tables, "type"))
         decided = renewals.filter(renewals.type == "renewal")
-        decided = periods.assign(decided, on="closed_at")
-        return decided.mutate(numerator=(decided.outcome == "lost").cast("int32"), denominator=1)
+        lost = (decided.outcome == "lost").cast("int32")
+        return periods.assign(decided, on="closed_at", numerator=lost, denominator=1)
     customers = recurring.of_the_start(tables, periods, "ended_in")
     due = customers.filter(customers.ended_in)
     return due.mutate(numerator=(due.end_mrr == 0).cast("int32"), denominator=1)

@@ -1,9 +1,10 @@
 """Revenue churn: the share of recurring revenue lost over a period, before any gains."""
 
+import ibis
 import ibis.expr.types as ir
 
 from revops_kit import recurring
-from revops_kit.kpi import Kpi, ratio
+from revops_kit.kpi import Kpi, adding, ratio
 from revops_kit.kpis.churn import choices, handed_over
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
@@ -37,8 +38,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> lost.select("numerator", "denominator").to_pandas().values.tolist()
     [[0.0, 500.0], [300.0, 300.0], [0.0, 200.0]]
     """
-    customers = recurring.of_the_start(tables, periods, "churn", "contraction")
-    return customers.mutate(numerator=customers.churn + customers.contraction)
+    customers = recurring.of_the_start(tables, periods, "end_mrr")
+    lost = ibis.greatest(customers.start_mrr - customers.end_mrr, 0.0)
+    return adding(tables, customers, numerator=lost, denominator=customers.start_mrr)
 
 
 revenue_churn = Kpi(

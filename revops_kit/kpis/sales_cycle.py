@@ -42,9 +42,9 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(tiny(), Periods("2026-09")).order_by("days").days.to_list()
     [36, 52]
     """
-    won = deals.with_cycle(tables, deals.won(tables, *deals.counted(tables, "lead_id")))
-    won = periods.assign(won, on="closed_at")
-    return won.mutate(event=ibis.literal("won"))
+    won = deals.won(tables, *deals.counted(tables, "opened_at", "lead_id"))
+    won = deals.with_cycle(tables, won)
+    return periods.assign(won, on="closed_at", event=ibis.literal("won"))
 
 
 def starts(tables: Tables) -> dict[str, tuple[str, ...]]:

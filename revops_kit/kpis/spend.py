@@ -2,6 +2,7 @@
 
 import ibis.expr.types as ir
 
+from revops_kit import deals
 from revops_kit.kpi import Kpi, total
 from revops_kit.periods import Periods
 from revops_kit.tables import Tables
@@ -30,10 +31,10 @@ def rows(tables: Tables, periods: Periods) -> ir.Table:
     >>> rows(made, Periods("2026-09")).numerator.to_list()
     [6000.0]
     """
-    spent = periods.assign(tables.spend, on="spent_on")
+    spent = tables.pick("spend", *deals.counted(tables, "spent_on", "amount", "kind"))
     if tables.policies.cac_spend == "paid":
         spent = spent.filter(spent.kind.lower() == "media")
-    return spent.mutate(numerator=spent.amount, denominator=0)
+    return periods.assign(spent, on="spent_on", numerator=spent.amount, denominator=0)
 
 
 def kinds(tables: Tables) -> dict[str, tuple[str, ...]]:
