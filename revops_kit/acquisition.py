@@ -161,12 +161,12 @@ def unit_economics(ws: Workspace, period: str) -> pd.DataFrame:
         - CLV ÷ CAC, its interval by the delta method on the log scale, the two independent.
     """
     margin = ws.tables.policies.gross_margin
-    full = kpis.cac(ws, period, cac_spend="fully_loaded")
+    full = kpis.cac.over(ws, last(2, period), cac_spend="fully_loaded")
     paid = kpis.cac(ws, period, cac_spend="paid")
     known = lifetimes.histories(ws, period)
     run = within(ws, period)
     revenue = _recurring_revenue(ws, run)
-    spent = kpis.spend.over(ws, last(2, period), cac_spend="fully_loaded")
+    spent = _spent(ws, full)
     asked = [
         ("CAC, fully loaded", MONEY, full.kpi.formula, lambda: _bounded(full)),
         ("CAC, paid", MONEY, "spend on media / new customers", lambda: _bounded(paid)),
@@ -278,7 +278,7 @@ def payback_with_churn(
 
 def _wins(ws: Workspace, run: Periods) -> pd.DataFrame:
     """Count new customers by period, months since first contact, and whether that is known."""
-    leads = ws.tables.leads
+    leads = ws.tables.pick("leads", "lead_id", "created_at")
     leads = leads.select(_lead="lead_id", _met=leads.created_at.cast("date"))
     won = run.assign(deals.first_wins(replace(ws.tables, carried=False), "lead_id"), on="closed_at")
     won = won.select("period", "lead_id", closed=won.closed_at.cast("date"))
@@ -333,6 +333,13 @@ def _recurring_revenue(ws: Workspace, run: Periods) -> pd.Series | str:
         customers=(rows.new > 0).cast("int32").sum(),
     )
     return counted.to_pandas().fillna(0).iloc[0].astype(float)
+
+
+def _spent(ws: Workspace, full: Result) -> Result:
+    """Take the spend of the periods of a CAC out of it; where there is none, count it."""
+    if full.fetched is None:
+        return kpis.spend.over(ws, full.periods, cac_spend="fully_loaded")
+    return kpis.spend.tell(full.fetched, "", full.tables, full.periods, "", ws.currency)
 
 
 def _positive(revenue: pd.Series | str, name: str) -> float:

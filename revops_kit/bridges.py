@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from revops_kit import deals, recurring
-from revops_kit.drivers import factors, forecast_by_month, within
+from revops_kit.drivers import factors, within
 from revops_kit.errors import UnknownNameError
+from revops_kit.forecasts import Record
 from revops_kit.kpi import Result, Workspace
-from revops_kit.kpis import conversion_rate, forecast_accuracy
+from revops_kit.kpis import forecast_accuracy
 from revops_kit.noted import lacking
 from revops_kit.periods import Period, Periods, shift, spoken
 from revops_kit.stats.arrays import log_mean
@@ -152,23 +153,20 @@ def recurring_revenue(ws: Workspace, periods: str | Periods) -> Bridge:
     about = ("Recurring revenue", "What customers did: came, grew, came back, shrank, left")
     if missing := lacking(ws.tables, {"subscriptions": ("mrr",)}):
         return _none(about, MONEY, ws.currency, missing)
-    kinds = ("new", "expansion", "reactivation", "contraction", "churn")
-    columns = {
-        "start": ("_start_mrr", 1),
-        **{kind: (f"_{kind}", -1 if kind in ("contraction", "churn") else 1) for kind in kinds},
-        "end": ("_end_mrr", 1),
-    }
-    run = within(ws, periods)
+    run, kinds = within(ws, periods), ("new", "expansion", "reactivation", "contraction", "churn")
 
-    def rows(tables: Tables) -> ir.Table:
-        moved = recurring.movements(tables, run)
-        sides = {f"_{name}": moved[name].nullif(0.0) for name in ("start_mrr", *kinds, "end_mrr")}
-        return moved.mutate(**sides)
+    def look(tables: Tables) -> Behind:
+        rows = recurring.movements(tables, run, *kinds)
+        adds = {
+            kind: -rows[kind] if kind in ("contraction", "churn") else rows[kind] for kind in kinds
+        }
+        adds = {"start": rows.start_mrr, **adds, "end": rows.end_mrr}
+        return Behind(rows, {step: amount.nullif(0.0) for step, amount in adds.items()})
 
-    return _from_columns(about, ws, rows, columns)
+    return _added_up(about, ws, look)
 
 
-def forecast_error(ws: Workspace, periods: str | Periods) -> Bridge:
+def forecast_error(kept: Record) -> Bridge:
     """Take the sum of forecasts to the sum of what was won, by too much and too little.
 
     Returns
@@ -178,10 +176,9 @@ def forecast_error(ws: Workspace, periods: str | Periods) -> Bridge:
         forecast. The rows are forecasts, by month and owner, and the deals won in the same months.
     """
     about = ("From forecast to outcome", "By month: promised too much, or too little")
+    ws, months = kept.ws, kept.months
     if reason := forecast_accuracy.unavailable(ws.tables):
         return _none(about, MONEY, ws.currency, reason)
-    run = within(ws, periods)
-    months = forecast_by_month(ws, run)
     if months.empty:
         return _none(about, MONEY, ws.currency, f"not available: {forecast_accuracy.empty}")
     error, day = months.error, pd.to_datetime(months.month).dt.date
@@ -196,7 +193,7 @@ def forecast_error(ws: Workspace, periods: str | Periods) -> Bridge:
     )
 
     def reach() -> Behind:
-        rows = forecast_accuracy.rows(ws.tables, run)
+        rows = forecast_accuracy.rows(ws.tables, kept.run)
         rows = rows.filter(rows.month.isin(day.to_list()))
         short = rows.actual.fill_null(0.0) - rows.forecast.fill_null(0.0)
         much, little = (rows.month.isin(day[which].to_list()) for which in (error > 0, error < 0))
@@ -231,18 +228,13 @@ def pipeline(ws: Workspace, period: str) -> Bridge:
         missing.append(" or ".join(kept))
     if missing:
         return _none(about, MONEY, ws.currency, f"not available: needs {', '.join(missing)}")
-    steps = ["start", "new", "pulled in", "increased", "decreased", "pushed out", "won", "lost"]
-    minus = ("decreased", "pushed out", "won", "lost")
-    columns = {
-        step: (f"_{step.replace(' ', '_')}", -1 if step in minus else 1) for step in [*steps, "end"]
-    }
-    return _from_columns(about, ws, partial(_pipeline_rows, span=within(ws, period)), columns)
+    return _added_up(about, ws, partial(_pipeline, span=within(ws, period)))
 
 
-def _pipeline_rows(tables: Tables, span: Periods) -> ir.Table:
+def _pipeline(tables: Tables, span: Periods) -> Behind:
     """Say what each deal that was in the period's pipeline adds to each step; else nothing."""
     now = span.each[-1]
-    rows, seen = tables.opportunities, _seen(tables, span)
+    rows, seen = deals.known(tables, *deals.counted(tables, "amount")), _seen(tables, span)
     rows = rows.left_join(seen, rows.opportunity_id == seen._deal)
     closed = _inside(rows.closed_at.cast("date"), now)
     decided = ((rows.outcome != "open") & closed).fill_null(False)
@@ -257,18 +249,18 @@ def _pipeline_rows(tables: Tables, span: Periods) -> ir.Table:
     final = is_open.ifelse(rows.is_amount, rows.amount).fill_null(0.0)
     grown = was_in.ifelse(final - first, 0.0)
     left = was_in & is_open & ~is_in
-    parts = {
-        "_start": was_in.ifelse(first, NOTHING),
-        "_new": (came & (opened | ~stood).fill_null(True)).ifelse(final, NOTHING),
-        "_pulled_in": (came & stood & ~opened.fill_null(False)).ifelse(final, NOTHING),
-        "_increased": (grown > 0).ifelse(grown, NOTHING),
-        "_decreased": (grown < 0).ifelse(-grown, NOTHING),
-        "_pushed_out": left.ifelse(final, NOTHING),
-        "_won": (decided & (rows.outcome == "won")).ifelse(final, NOTHING),
-        "_lost": (decided & (rows.outcome == "lost")).ifelse(final, NOTHING),
-        "_end": is_in.ifelse(final, NOTHING),
+    adds = {
+        "start": was_in.ifelse(first, NOTHING),
+        "new": (came & (opened | ~stood).fill_null(True)).ifelse(final, NOTHING),
+        "pulled in": (came & stood & ~opened.fill_null(False)).ifelse(final, NOTHING),
+        "increased": (grown > 0).ifelse(grown, NOTHING),
+        "decreased": (grown < 0).ifelse(grown, NOTHING),
+        "pushed out": left.ifelse(-final, NOTHING),
+        "won": (decided & (rows.outcome == "won")).ifelse(-final, NOTHING),
+        "lost": (decided & (rows.outcome == "lost")).ifelse(-final, NOTHING),
+        "end": is_in.ifelse(final, NOTHING),
     }
-    return rows.filter(was_in | is_in | decided).mutate(**parts)
+    return Behind(rows, adds)
 
 
 def _seen(tables: Tables, span: Periods) -> ir.Table:
@@ -371,18 +363,33 @@ def _one_deal_adds(parts: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
     return each.drop(columns="_explained")
 
 
-def conversion(ws: Workspace, period: str, by: str) -> Bridge:
+def conversion(now: Result) -> Bridge:
     """Split the change of conversion on the period before into rate and mix (`mix_and_rate`).
 
     Leads of the earlier period have had more time. So they are looked at as they stood when they
     were as old as those of this one are now: like is compared with like.
+
+    Parameters
+    ----------
+    now
+        The conversion rate of one period, split by a column.
     """
-    earlier = shift(period, -1)
-    run, before = within(ws, period), within(ws, earlier)
-    as_of = ws.tables.as_of and ws.tables.as_of - (run.start - before.start)
-    tables = replace(ws.tables, as_of=as_of).split(by)
-    younger = conversion_rate.count(tables, replace(before, as_of=as_of), by, ws.currency)
-    return mix_and_rate(younger, conversion_rate(ws, period, by))
+    before = replace(now.periods, text=shift(now.period, -1))
+    as_of = now.as_of and now.as_of - (now.periods.start - before.start)
+    tables, before = (replace(each, as_of=as_of) for each in (now.tables, before))
+    return mix_and_rate(now.kpi.count(tables, before, now.by, now.currency), now)
+
+
+def last_two(trend: Result) -> tuple[Result, Result]:
+    """Take the last two periods of a trend apart: a result each, of the segments it has."""
+    return tuple(
+        replace(
+            trend,
+            frame=trend.frame[(trend.frame.period == each.label) & (trend.frame.n > 0)],
+            periods=replace(trend.periods, text=each.label, count=1),
+        )
+        for each in (trend.periods.each[-2:][0], trend.periods.each[-1])
+    )
 
 
 def mix_and_rate(before: Result, now: Result) -> Bridge:
@@ -467,31 +474,19 @@ def _behind_rate_and_mix(
     return Behind(behind, adds)
 
 
-def _from_columns(
-    about: tuple[str, str],
-    ws: Workspace,
-    rows_of: Callable[[Tables], ir.Table],
-    columns: Mapping[str, tuple[str, int]],
-) -> Bridge:
-    """Add up rows that have a column for each step, and say with which sign it counts."""
-    rows = rows_of(replace(ws.tables, carried=False))
-    sums = rows.aggregate(
-        **{f"_{at}": rows[name].sum() for at, (name, _) in enumerate(columns.values())}
-    )
+def _added_up(about: tuple[str, str], ws: Workspace, look: Callable[[Tables], Behind]) -> Bridge:
+    """Add up what rows add to each step, in one query."""
+    rows, adds = look(replace(ws.tables, carried=False))
+    sums = rows.aggregate(**{f"_{at}": amount.sum() for at, amount in enumerate(adds.values())})
     found = sums.to_pandas().astype(float).fillna(0.0).iloc[0]
     frame = pd.DataFrame(
         [
-            (step, sign * amount, "total" if step in ("start", "end") else "change")
-            for (step, (_, sign)), amount in zip(columns.items(), found, strict=True)
+            (step, amount, "total" if step in ("start", "end") else "change")
+            for step, amount in zip(adds, found, strict=True)
         ],
         columns=COLUMNS,
     )
-
-    def reach() -> Behind:
-        whole = rows_of(ws.tables)
-        return Behind(whole, {step: sign * whole[name] for step, (name, sign) in columns.items()})
-
-    return Bridge(*about, MONEY, ws.currency, frame, reach=reach)
+    return Bridge(*about, MONEY, ws.currency, frame, reach=partial(look, ws.tables))
 
 
 def _none(about: tuple[str, str], unit: Unit, currency: str, reason: str) -> Bridge:

@@ -164,7 +164,7 @@ def _touches(tables: Tables, run: Periods) -> ir.Table:
     """Pick the touches of the leads created in the periods, and the leads without any."""
     leads = kpis.conversion_rate.rows(replace(tables, carried=False), run)
     leads = leads.select("lead_id", "created_at", "converted_at", converted="numerator")
-    found = tables.opportunities
+    found = tables.pick("opportunities", "lead_id", "outcome", "opened_at", "closed_at")
     found = found.filter(found.lead_id.notnull())
     is_won = found.outcome == "won"
     found = found.group_by(_deal_lead="lead_id").aggregate(
@@ -175,7 +175,7 @@ def _touches(tables: Tables, run: Periods) -> ir.Table:
     said = leads.converted_at.cast("date")
     by_deal = (said.isnull() | (leads.won_on < said)).fill_null(False)
     leads = leads.mutate(converted_on=by_deal.ifelse(leads.won_on, said))
-    touches = tables.touches
+    touches = tables.pick("touches", "touch_id", "lead_id", "touched_at", "channel")
     touches = touches.select(
         "touch_id",
         "touched_at",
@@ -198,8 +198,8 @@ def _touches(tables: Tables, run: Periods) -> ir.Table:
 
 def _orphans(tables: Tables, run: Periods) -> ir.IntegerScalar:
     """Count the touches of the periods whose lead is not known."""
-    touches = run.assign(tables.touches.select("lead_id", "touched_at"), on="touched_at")
-    leads = tables.leads.select(_key="lead_id")
+    touches = run.assign(tables.pick("touches", "lead_id", "touched_at"), on="touched_at")
+    leads = tables.pick("leads", "lead_id").select(_key="lead_id")
     return touches.anti_join(leads, touches.lead_id == leads._key).count()
 
 

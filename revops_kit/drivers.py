@@ -7,15 +7,13 @@ pandas frame.
 import datetime as dt
 from dataclasses import replace
 
-import ibis
 import numpy as np
 import pandas as pd
 
-from revops_kit import deals
 from revops_kit.kpi import Result, Workspace
 from revops_kit.kpis import forecast_accuracy
 from revops_kit.kpis.clv import contracts
-from revops_kit.periods import Periods, containing
+from revops_kit.periods import Periods, containing, floor
 from revops_kit.tables import SEGMENT
 from revops_kit.units import COUNT, DAYS, MONEY, SHARE
 
@@ -31,12 +29,12 @@ def lead_funnel(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
         `step` and `count`, for the steps that the workspace keeps.
     """
     tables = ws.tables
-    leads = tables.leads.select("lead_id", "created_at", "qualified_at", "converted_at")
+    leads = tables.pick("leads", "lead_id", "created_at", "qualified_at", "converted_at")
     leads = within(ws, periods).assign(leads, on="created_at")
     is_customer = leads.converted_at.notnull()
     has_deal = is_customer
     if tables.has("opportunities", "lead_id"):
-        found = tables.opportunities
+        found = tables.pick("opportunities", "lead_id", "outcome")
         found = (
             found.filter(found.lead_id.notnull())
             .group_by(_lead="lead_id")
@@ -76,7 +74,7 @@ def retention(ws: Workspace, periods: str | Periods, ages: int = 12) -> pd.DataF
         return triangle(pd.DataFrame(columns=["joined"]), None, ages)
     run = within(ws, periods)
     rows = contracts(replace(ws.tables, carried=False), run)
-    joined = rows.customer_since.cast("date").truncate("Q").cast("date")
+    joined = floor(rows.customer_since, "Q")
     counted = rows.group_by("months", "left", joined=joined).aggregate(
         count=rows.count(), youngest=rows.customer_since.max()
     )
@@ -175,27 +173,6 @@ def forecast_by_month(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
             "error": forecast - won,
         }
     ).reset_index(drop=True)
-
-
-def largest_open(ws: Workspace, periods: str | Periods, count: int = 10) -> pd.DataFrame:
-    """Pick the largest deals open when a period ended, with their age in days.
-
-    Returns
-    -------
-    DataFrame
-        The deal's key, owner, stage, amount, expected close and `age_days`.
-    """
-    span = within(ws, periods)
-    day = min(span.end, span.known_until)
-    waiting = deals.open_on(ws.tables, day, span, "owner", "stage", "amount", "expected_close")
-    columns = [
-        name
-        for name in ("opportunity_id", "owner", "stage", "amount", "expected_close")
-        if ws.tables.has("opportunities", name)
-    ]
-    age = waiting.ends.delta(waiting.opened_at.cast("date"), unit="day")
-    order = [ibis.desc("amount", nulls_first=False), "opportunity_id"]
-    return waiting.order_by(order).limit(count).select(*columns, age_days=age).to_pandas()
 
 
 def within(ws: Workspace, periods: str | Periods) -> Periods:

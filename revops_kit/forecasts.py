@@ -1,10 +1,12 @@
 """How good forecasts were: beside simple ones, by lead time, by category, as promises kept.
 
-Each function takes a workspace and a run of periods, and returns a small pandas frame, empty where
+Each function takes the record of a run of periods, and returns a small pandas frame, empty where
 the workspace keeps no forecasts. Spans that are not over are left out, as in `forecast_accuracy`.
 """
 
 import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
 
 import ibis
 import ibis.expr.types as ir
@@ -28,7 +30,7 @@ from revops_kit.kpis.forecast_accuracy import (
     written,
 )
 from revops_kit.noted import empty, lacking, noted
-from revops_kit.periods import MONTHS, ONE_DAY, Kind, Period, Periods, containing
+from revops_kit.periods import MONTHS, ONE_DAY, Kind, Period, Periods, containing, floor
 from revops_kit.stats import forecasting, intervals
 from revops_kit.tables import BLANK, Tables
 from revops_kit.units import plural
@@ -43,7 +45,81 @@ NAMES = {"mostlikely": "most likely", "bestcase": "best case"}
 NO_FORECAST = ("omitted", "closed")
 
 
-def measures(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What was forecast and what was won in a run of periods, fetched once for all measures."""
+
+    ws: Workspace
+    run: Periods
+
+    @cached_property
+    def months(self) -> pd.DataFrame:
+        """Set forecasts beside what was won, as `drivers.forecast_by_month` does."""
+        return forecast_by_month(self.ws, self.run)
+
+    @cached_property
+    def won(self) -> pd.Series:
+        """Add up what was won on each day on which a deal was decided, whenever that was."""
+        decided = deals.decided(self.ws.tables, "amount").drop_null("closed_at")
+        amount = (decided.outcome == "won").ifelse(decided.amount.fill_null(0.0), 0.0)
+        days = decided.group_by(day=decided.closed_at.cast("date")).aggregate(amount=amount.sum())
+        found = days.to_pandas().sort_values("day")
+        return pd.Series(found.amount.to_numpy(float), index=pd.DatetimeIndex(found.day))
+
+    @cached_property
+    def by_lead(self) -> pd.DataFrame:
+        """Measure accuracy by how early the forecast was made.
+
+        Quarters are forecast where the periods are quarters or years, else months. A forecast
+        rebuilt from stage changes is cumulative: what was won in the span so far, and what was
+        open. Spans are those from the first deal decided on.
+
+        Returns
+        -------
+        DataFrame
+            made : str
+                `4 weeks before`, `at the start`, `week 2` …: the first day of that week.
+            week : int
+                Weeks from the start of the span; below 0 before it.
+            spans : int
+                Months or quarters that were forecast by then; a quarter when its three months were.
+            accuracy, bias : share
+                As in `forecast_accuracy` and `forecast_bias`.
+        """
+        run, tables = self.run, self.ws.tables
+        columns = ["made", "week", "spans", "accuracy", "bias"]
+        if forecast_accuracy.unavailable(tables):
+            return pd.DataFrame(columns=columns)
+        won = self.won
+        kind = "quarter" if run.kind in ("quarter", "year") else "month"
+        moments = [
+            (span.start + week * A_WEEK, span.start, span.end)
+            for span in _spans(run, kind, won)
+            for week in WEEKS[kind]
+            if span.start + week * A_WEEK < span.end
+        ]
+        if tables.has("forecasts"):
+            made = _submitted(tables, moments, months=MONTHS[kind])
+        else:
+            made = _rebuilt(tables, moments, won)
+        both = [
+            ((day - start) // A_WEEK, made[day, start], _between(won, start, end))
+            for day, start, end in moments
+            if (day, start) in made
+        ]
+        seen, listed = pd.DataFrame(both, columns=["week", "forecast", "actual"]), []
+        for week, parts in seen.dropna().groupby("week"):
+            found = forecasting.accuracy(parts.actual, parts.forecast)
+            listed.append((_when(week), week, found["n"], 1 - found["wape"], found["bias"]))
+        return pd.DataFrame(listed, columns=columns)
+
+
+def record(ws: Workspace, periods: str | Periods) -> Record:
+    """Look at the forecasts of some periods; each part is fetched when it is first asked for."""
+    return Record(ws, within(ws, periods))
+
+
+def measures(kept: Record) -> pd.DataFrame:
     """Measure the forecast of months beside two simple ones that it should beat.
 
     Returns
@@ -61,13 +137,12 @@ def measures(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
             Whether the forecast had the smaller WAPE, over the months that both were made for;
             None for the forecast itself, and where it cannot be said.
     """
-    run = within(ws, periods)
-    months = forecast_by_month(ws, run)
+    months = kept.months
     if months.empty:
         return pd.DataFrame(columns=["forecast", "months", *MEASURES, "is_beaten"])
     at = pd.PeriodIndex(months.month, freq="M")
-    won = _by_month(_won_by_day(ws.tables), at[-1])
-    lead = dt.timedelta(days=ws.tables.policies.forecast_lead_days)
+    won = _by_month(kept.won, at[-1])
+    lead = dt.timedelta(days=kept.ws.tables.policies.forecast_lead_days)
     known = [won[won.index < pd.Period(month.start_time.date() - lead, "M")] for month in at]
     made = {
         "the forecast": months.forecast.to_numpy(),
@@ -114,7 +189,7 @@ def verdict(measured: pd.DataFrame) -> Words:
     return Words(f"The forecast came nearer than {names} would have.")
 
 
-def spread(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+def spread(kept: Record) -> pd.DataFrame:
     """Measure the same forecasts by the conventions that others publish.
 
     Returns
@@ -128,15 +203,15 @@ def spread(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
         note : str
             What to beware of.
     """
-    run = within(ws, periods)
-    columns = ["convention", "value", "spans", "note"]
-    months = forecast_by_month(ws, run)
+    columns, months = ["convention", "value", "spans", "note"], kept.months
     if months.empty:
-        return empty(columns, forecast_accuracy.unavailable(ws.tables) or forecast_accuracy.empty)
+        return empty(
+            columns, forecast_accuracy.unavailable(kept.ws.tables) or forecast_accuracy.empty
+        )
     forecast, won = months.forecast, months.won
     found = forecasting.accuracy(won, forecast)
     days = pd.to_datetime(months.month).dt.date
-    quarters = months.groupby([containing(day, "quarter", ws.calendar).start for day in days])
+    quarters = months.groupby([containing(day, "quarter", kept.run.calendar).start for day in days])
     quarters = quarters[["forecast", "won"]].sum()[quarters.size() == MONTHS["quarter"]]
     by_quarter = forecasting.accuracy(quarters.won, quarters.forecast)
     near = (forecast - won).abs() <= 0.1 * won.abs()
@@ -165,7 +240,7 @@ def spread(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
             "attainment: too much and too little cancel",
         ),
     ]
-    lead = by_lead(ws, run)
+    lead = kept.by_lead
     listed += [
         (f"1 − WAPE, {each.made}", each.accuracy, each.spans, "by lead time")
         for each in lead[lead.week.isin((-4, 2))].itertuples()
@@ -173,7 +248,7 @@ def spread(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     return pd.DataFrame(listed, columns=columns)
 
 
-def interval_check(ws: Workspace, periods: str | Periods, level: int = 80) -> pd.DataFrame:
+def interval_check(kept: Record, level: int = 80) -> pd.DataFrame:
     """Measure the intervals submitted with forecasts: how often they held, and how wide they were.
 
     Intervals are columns carried along with `forecasts`, named as `stats.forecasting` names its
@@ -191,13 +266,13 @@ def interval_check(ws: Workspace, periods: str | Periods, level: int = 80) -> pd
         msis : ratio
             As `stats.forecasting.msis` has it, scaled by the months before the first.
     """
-    run, tables = within(ws, periods), ws.tables
+    tables = kept.ws.tables
     ends = [f"low_{level}", f"high_{level}"]
     columns = ["level", "months", "coverage", "low", "high", "msis"]
     missing = forecast_accuracy.unavailable(tables) or lacking(tables, {"forecasts": tuple(ends)})
     if missing:
         return empty(columns, missing)
-    months = forecast_by_month(ws, run).set_index("month").won
+    months = kept.months.set_index("month").won
     made = submitted(tables).select("month", *ends).to_pandas()
     made["month"] = pd.to_datetime(made.month).dt.strftime("%Y-%m")
     made = made[made.month.isin(months.index)]
@@ -205,77 +280,19 @@ def interval_check(ws: Workspace, periods: str | Periods, level: int = 80) -> pd
     single = made[~made.month.duplicated(keep=False)].dropna().sort_values("month")
     if single.empty:
         return empty(columns, "not available: no month has a single forecast with an interval")
-    actual = months[single.month].to_numpy()
+    actual, made_of = months[single.month].to_numpy(), single[ends].T.to_numpy()
     first = pd.Period(single.month.iloc[0], "M")
-    won = _by_month(_won_by_day(tables), first)
-    share = forecasting.coverage(actual, *single[ends].T.to_numpy())
-    inside = round(share * len(single))
-    found = pd.DataFrame(
-        [
-            (
-                level,
-                len(single),
-                share,
-                *intervals.wilson(inside, len(single)),
-                forecasting.msis(
-                    actual, *single[ends].T.to_numpy(), won[won.index < first], level=level
-                ),
-            )
-        ],
-        columns=columns,
-    )
+    won = _by_month(kept.won, first)
+    share = forecasting.coverage(actual, *made_of)
+    msis = forecasting.msis(actual, *made_of, won[won.index < first], level=level)
+    inside = intervals.wilson(round(share * len(single)), len(single))
+    found = pd.DataFrame([(level, len(single), share, *inside, msis)], columns=columns)
     others = made.month.nunique() - len(single)
     why = "with several forecasts, or without an interval, left out."
     return noted(found, f"{plural(others, 'month')} {why}" if others else "")
 
 
-def by_lead(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
-    """Measure accuracy by how early the forecast was made.
-
-    Quarters are forecast where the periods are quarters or years, else months. A forecast
-    rebuilt from stage changes is cumulative: what was won in the span so far, and what was open.
-    Spans are those from the first deal decided on.
-
-    Returns
-    -------
-    DataFrame
-        made : str
-            `4 weeks before`, `at the start`, `week 2` …: the first day of that week of the span.
-        week : int
-            Weeks from the start of the span; below 0 before it.
-        spans : int
-            Months or quarters that were forecast by then; a quarter when its three months were.
-        accuracy, bias : share
-            As in `forecast_accuracy` and `forecast_bias`.
-    """
-    run, tables = within(ws, periods), ws.tables
-    columns = ["made", "week", "spans", "accuracy", "bias"]
-    if forecast_accuracy.unavailable(tables):
-        return pd.DataFrame(columns=columns)
-    won = _won_by_day(tables)
-    kind = "quarter" if run.kind in ("quarter", "year") else "month"
-    moments = [
-        (span.start + week * A_WEEK, span.start, span.end)
-        for span in _spans(run, kind, won)
-        for week in WEEKS[kind]
-        if span.start + week * A_WEEK < span.end
-    ]
-    if tables.has("forecasts"):
-        made = _submitted(tables, moments, months=MONTHS[kind])
-    else:
-        made = _rebuilt(tables, moments, won)
-    seen = pd.DataFrame(moments, columns=["day", "start", "end"])
-    seen["forecast"] = [made.get((day, start), np.nan) for day, start, _ in moments]
-    seen["actual"] = [_between(won, start, end) for _, start, end in moments]
-    seen["week"] = [(day - start) // A_WEEK for day, start, _ in moments]
-    listed = []
-    for week, parts in seen.dropna(subset="forecast").groupby("week"):
-        found = forecasting.accuracy(parts.actual, parts.forecast)
-        listed.append((_when(week), week, found["n"], 1 - found["wape"], found["bias"]))
-    return pd.DataFrame(listed, columns=columns)
-
-
-def by_category(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+def by_category(kept: Record) -> pd.DataFrame:
     """Measure each forecast category as a forecast of its months, alone and cumulative.
 
     Categories are those of open deals at the lead time, where stage changes or snapshots kept
@@ -293,7 +310,7 @@ def by_category(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
             Of it and all surer ones together: best case with commit. Missing for a category
             that has no place in that order.
     """
-    run, tables = within(ws, periods), ws.tables
+    run, tables = kept.run, kept.ws.tables
     columns = ["category", "months", "accuracy", "bias", "cumulative_accuracy", "cumulative_bias"]
     if forecast_accuracy.unavailable(tables):
         return pd.DataFrame(columns=columns)
@@ -313,7 +330,7 @@ def by_category(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     made = made[sorted(made.columns, key=_place)]
     if made.empty:
         return pd.DataFrame(columns=columns)
-    actual = _by_month(_won_by_day(tables), made.index[-1]).reindex(made.index, fill_value=0.0)
+    actual = _by_month(kept.won, made.index[-1]).reindex(made.index, fill_value=0.0)
     cumulative = made[[name for name in made if name in LADDER]].cumsum(axis=1)
     listed = []
     for name in made:
@@ -324,7 +341,7 @@ def by_category(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
     return pd.DataFrame(listed, columns=columns)
 
 
-def calibration(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+def calibration(kept: Record) -> pd.DataFrame:
     """Say what share of the deals in each category was won: what "commit" is worth.
 
     Looks at the deals that were open when each whole period began and expected to close in it, as
@@ -346,18 +363,18 @@ def calibration(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
             What the deals were then said to bring (0 where nothing was said), and the shares
             of it that were won.
     """
-    run, tables = within(ws, periods), ws.tables
+    run, tables = kept.run, kept.ws.tables
     columns = [
         *("category", "deals", "won_in_period", "low", "high"),
         *("won_at_all", "low_at_all", "high_at_all", "still_open"),
         *("amount", "amount_won_in_period", "amount_won_at_all"),
     ]
     needs = {"opportunities": ("outcome", "closed_at")}
-    kept = tables.has("stage_changes", "expected_close", "forecast_category")
-    if not kept or tables.lacks(needs):
+    stood = tables.has("stage_changes", "expected_close", "forecast_category")
+    if not stood or tables.lacks(needs):
         return pd.DataFrame(columns=columns)
     kind = "month" if run.kind == "all" else run.kind
-    spans = _spans(run, kind, _won_by_day(tables))
+    spans = _spans(run, kind, kept.won)
     moments = [(each.start, each.start, each.end) for each in spans]
     rows = standing(tables, moments, "amount", "forecast_category")
     category = written(rows.forecast_category.fill_null(BLANK))
@@ -398,15 +415,6 @@ def calibration(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
         },
         columns=columns,
     ).reset_index(drop=True)
-
-
-def _won_by_day(tables: Tables) -> pd.Series:
-    """Add up what was won on each day on which a deal was decided."""
-    decided = deals.decided(tables, "amount").filter(lambda each: each.closed_at.notnull())
-    amount = (decided.outcome == "won").ifelse(decided.amount.fill_null(0.0), 0.0)
-    days = decided.group_by(day=decided.closed_at.cast("date")).aggregate(amount=amount.sum())
-    found = days.to_pandas().sort_values("day")
-    return pd.Series(found.amount.to_numpy(float), index=pd.DatetimeIndex(found.day))
 
 
 def _by_month(won: pd.Series, until: pd.Period) -> pd.Series:
@@ -461,8 +469,7 @@ def _as_it_stood(tables: Tables, made: ir.Table, moments: list[Moment]) -> ir.Ta
     """Pick the submitted forecasts of each span as they stood on its days."""
     schema = ibis.schema({"day": "date", "span": "date", "until": "date"})
     made = made.cross_join(ibis.memtable(moments, schema=schema))
-    month = made.month.cast("date").truncate("M").cast("date")
-    made = made.mutate(month=month)
+    made = made.mutate(month=floor(made.month, "M"))
     made = made.filter(made.month >= made.span, made.month < made.until, made.made_on <= made.day)
     return latest(made, "day")
 

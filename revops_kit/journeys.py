@@ -17,7 +17,7 @@ from revops_kit import deals
 from revops_kit.drivers import within
 from revops_kit.kpi import Workspace
 from revops_kit.kpis import conversion_rate, sales_cycle
-from revops_kit.periods import ONE_DAY, Periods, containing
+from revops_kit.periods import ONE_DAY, Periods, containing, floor
 from revops_kit.stats.intervals import median_from_counts, wilson
 from revops_kit.stats.survival import Curve, aalen_johansen
 from revops_kit.tables import BLANK, SEGMENT, Tables
@@ -47,9 +47,12 @@ class Incidence:
         The end hoped for, and the one that competes with it.
     by
         The column it is split by; empty for the whole.
+    periods
+        In which they started.
     counts
-        `segment`, `days`, `event` (empty: still open, and `days` its age), `reached` (how many of
-        the horizons its age has reached, however it ended) and `count`.
+        `segment`, `cohort` (of deals: the first day of that period), `days`, `event` (empty: still
+        open, and `days` its age), `reached` (how many of the horizons its age has reached, however
+        it ended) and `count`.
     notes
         What was left out and how much, and what else a reader should know.
     missing_because
@@ -62,6 +65,7 @@ class Incidence:
     event: str
     rival: str
     by: str
+    periods: Periods
     counts: pd.DataFrame
     notes: list[str]
     missing_because: str
@@ -247,6 +251,7 @@ def incidence(ws: Workspace, periods: str | Periods, by: str = "") -> Incidence:
         event="won",
         rival="lost",
         by=by,
+        periods=run,
         counts=counts,
         notes=notes,
         missing_because=missing,
@@ -265,7 +270,7 @@ def conversion_by_age(ws: Workspace, periods: str | Periods, by: str = "") -> In
     missing = conversion_rate.unavailable(tables)
     counts, notes = pd.DataFrame(columns=COUNTED), []
     if not missing:
-        counts, notes, missing = _counted(_leads(tables), tables, run, "lead", "created")
+        counts, notes, missing = _counted(_leads(tables), tables, run, "lead", "created", False)
         notes.append(
             f"A lead is lost when all its deals are. Known up to {tables.as_of}."
             if tables.has("opportunities", "lead_id")
@@ -278,13 +283,14 @@ def conversion_by_age(ws: Workspace, periods: str | Periods, by: str = "") -> In
         event="converted",
         rival="lost",
         by=by,
+        periods=run,
         counts=counts,
         notes=notes,
         missing_because=missing,
     )
 
 
-def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9) -> Answer:
+def closed_only_bias(journey: Incidence, mature: float = 0.9) -> Answer:
     """Show how wrong the median of won deals is for cohorts that are still partly open.
 
     A young cohort's own deals cannot tell what is still to come. So each cohort is followed as far
@@ -292,8 +298,9 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
 
     Parameters
     ----------
-    periods
-        The cohorts, by the period in which a deal's clock started; of `all`, quarters.
+    journey
+        As `incidence` gives it. Its cohorts are the periods in which a deal's clock started; of
+        `all`, quarters.
     mature
         The share decided from which a cohort's figures are held to be settled.
 
@@ -304,10 +311,9 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
         won so far), `expected` (median days among those that will be won) and `times`: how many
         times as long that is. It says until which cohort closed-only figures can be trusted.
     """
-    run = within(ws, periods)
-    pool, notes, missing = _deals(ws.tables, run, by_cohort=True)
+    run, pool, notes = journey.periods, journey.counts, [*journey.notes]
     columns = ["cohort", "deals", "open", "closed_only", "expected", "times"]
-    if missing:
+    if missing := journey.missing_because:
         return Answer(pd.DataFrame(columns=columns), f"Closed-only figures: {missing}.", notes)
     kind = "quarter" if run.kind == "all" else run.kind
     days = pd.to_datetime(pool.cohort).dt.date
@@ -348,9 +354,7 @@ def closed_only_bias(ws: Workspace, periods: str | Periods, mature: float = 0.9)
     return Answer(frame, said, notes)
 
 
-def _deals(
-    tables: Tables, periods: Periods, by_cohort: bool = False
-) -> tuple[pd.DataFrame, list[str], str]:
+def _deals(tables: Tables, periods: Periods) -> tuple[pd.DataFrame, list[str], str]:
     """Count the deals whose clock started in the periods."""
     if missing := sales_cycle.unavailable(tables):
         return pd.DataFrame(columns=COUNTED), [], missing
@@ -361,16 +365,15 @@ def _deals(
         ended=found.closed_at.cast("date"),
         event=(found.outcome == "open").ifelse("", found.outcome),
     )
-    counts, notes, missing = _counted(rows, tables, periods, "deal", "started", by_cohort)
+    counts, notes, missing = _counted(rows, tables, periods, "deal", "started", True)
     policy = f"Policy: cycle_start = {tables.policies.cycle_start}."
     return counts, [*notes, f"{policy} Known up to {tables.as_of}."], missing
 
 
 def _leads(tables: Tables) -> ir.Table:
     """Say when each lead was created, and when it became a customer or was lost."""
-    leads = tables.leads
+    leads = tables.pick("leads", "lead_id", "created_at", "converted_at")
     split = [SEGMENT] if SEGMENT in leads.columns else []
-    leads = leads.select("lead_id", "created_at", "converted_at", *split)
     won_on, event = leads.converted_at.cast("date"), leads.converted_at.notnull()
     lost_on, is_lost = ibis.null("date"), ibis.literal(False)
     if tables.has("opportunities", "lead_id"):
@@ -396,12 +399,7 @@ def _leads(tables: Tables) -> ir.Table:
 
 
 def _counted(
-    rows: ir.Table,
-    tables: Tables,
-    periods: Periods,
-    noun: str,
-    began: str,
-    by_cohort: bool = False,
+    rows: ir.Table, tables: Tables, periods: Periods, noun: str, began: str, by_cohort: bool
 ) -> tuple[pd.DataFrame, list[str], str]:
     """Count rows by days and event, in one query; and say what is left out, or why all is."""
     nothing = pd.DataFrame(columns=COUNTED)
@@ -445,7 +443,7 @@ def _count(rows: ir.Table, tables: Tables, periods: Periods, by_cohort: bool) ->
     keys = {"days": days, "event": rows.event, "reached": reached, "is_startless": startless}
     # A key that is the same for all would still cost time.
     if by_cohort:
-        months = rows.began.truncate("M").cast("date")
+        months = floor(rows.began, "M")
         keys["cohort"] = months if periods.kind == "all" else periods.start_of(rows.began)
     if tables.by:
         keys["segment"] = rows[SEGMENT]

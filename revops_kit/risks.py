@@ -49,43 +49,66 @@ def open_deals(ws: Workspace, periods: str | Periods, count: int = 15) -> pd.Dat
         return pd.DataFrame(columns=[*COLUMNS, "against", "marks"])
     span = within(ws, periods)
     moment = min(span.end, span.known_until)
-    waiting = deals.open_on(ws.tables, moment, span, "owner", "stage", "amount")
     day = ibis.literal(moment)
+    known = deals.open_on(ws.tables, moment, span, "owner", "stage", "amount")
+    age = day.delta(known.opened_at.cast("date"), unit="day")
+    known = known.select("opportunity_id", "owner", "stage", "amount", age_days=age)
     spells = _spells(ws, day)
     usual = _usual(ws, spells, day).rename(_usual="stage")
     moved = spells.group_by(_deal="opportunity_id").aggregate(
         pushes=spells.is_pushed.cast("int32").sum(), last_change=spells.since.max()
     )
-    here = waiting.select(_open="opportunity_id", _stage="stage")
+    here = known.select(_open="opportunity_id", _stage="stage")
     stay = spells.inner_join(
         here, [spells.opportunity_id == here._open, spells.stage == here._stage]
     )
     days = ibis.coalesce(stay.until, day).delta(stay.since, unit="day")
     stay = stay.group_by(_here="opportunity_id").aggregate(days_in_stage=days.sum())
-    rows = waiting.left_join(moved, waiting.opportunity_id == moved._deal)
+    rows = known.left_join(moved, known.opportunity_id == moved._deal)
     rows = rows.left_join(stay, rows.opportunity_id == stay._here)
     rows = rows.left_join(usual, rows.stage == usual._usual)
-    dated = {
-        "age_days": rows.ends.delta(rows.opened_at.cast("date"), unit="day"),
-        "idle_days": rows.ends.delta(rows.last_change, unit="day"),
-    }
-    rows = rows.select(*(name for name in COLUMNS if name not in dated), **dated)
-    return _judged(rows.to_pandas()[COLUMNS]).head(count)
+    idle = day.delta(rows.last_change, unit="day")
+    rows = rows.select(*(name for name in COLUMNS if name != "idle_days"), idle_days=idle)
+    return _judged(rows.to_pandas()).head(count)
 
 
-def concentration(ws: Workspace, periods: str | Periods, top: int = 10) -> pd.DataFrame:
+def waiting(ws: Workspace, periods: str | Periods) -> pd.DataFrame:
+    """Fetch the deals open when a period ended, the largest first, with their age in days.
+
+    Returns
+    -------
+    DataFrame
+        The deal's key, owner, stage, amount and expected close, as far as the workspace has them,
+        and `age_days`.
+    """
+    span = within(ws, periods)
+    moment = min(span.end, span.known_until)
+    there = deals.open_on(ws.tables, moment, span, "owner", "stage", "amount", "expected_close")
+    columns = [
+        name
+        for name in ("opportunity_id", "owner", "stage", "amount", "expected_close")
+        if ws.tables.has("opportunities", name)
+    ]
+    age = there.ends.delta(there.opened_at.cast("date"), unit="day")
+    order = [ibis.desc("amount", nulls_first=False), "opportunity_id"]
+    return there.order_by(order).select(*columns, age_days=age).to_pandas()
+
+
+def concentration(there: pd.DataFrame, top: int = 10) -> pd.DataFrame:
     """Say how much of the open pipeline hangs on its largest deals.
+
+    Parameters
+    ----------
+    there
+        As `waiting` gives it.
 
     Returns
     -------
     DataFrame
         One row: `deals`, `amount`, `top_amount` and `top_share`, of the `top` largest.
     """
-    span = within(ws, periods)
-    moment = min(span.end, span.known_until)
-    waiting = deals.open_on(ws.tables, moment, span, "amount")
-    amounts = waiting.amount.to_pandas().fillna(0.0).sort_values(ascending=False)
-    whole, largest = amounts.sum(), amounts.head(top).sum()
+    amounts = there.reindex(columns=["amount"]).amount.astype(float).fillna(0.0)
+    whole, largest = amounts.sum(), amounts.nlargest(top).sum()
     share = largest / whole if whole else np.nan
     return pd.DataFrame(
         [(len(amounts), whole, largest, share)],
@@ -95,8 +118,8 @@ def concentration(ws: Workspace, periods: str | Periods, top: int = 10) -> pd.Da
 
 def _spells(ws: Workspace, day: ir.DateScalar) -> ir.Table:
     """Say from when until when each change held: `since`, `until` (empty for the last)."""
-    changes = ws.tables.stage_changes
-    changes = changes.select("opportunity_id", "changed_at", "stage", "expected_close")
+    names = ("opportunity_id", "changed_at", "stage", "expected_close")
+    changes = ws.tables.pick("stage_changes", *names)
     changes = changes.filter(changes.changed_at.cast("date") < day)
     in_turn = ibis.window(group_by="opportunity_id", order_by=["changed_at", "stage"])
     return changes.select(

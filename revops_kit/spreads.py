@@ -179,7 +179,7 @@ class Spread:
                 f"{what} is {self._write(low.value)} by all "
                 f"{len(told)} conventions that can be counted here."
             )
-        differs = np.any([self._signs(place).any(axis=1) for place in self._told], axis=0)
+        differs = np.any([self._signs(place).any(axis=0) for place in self._told], axis=0)
         differing = int(self._added.customers[differs].sum())
         return Words(
             f"{what} lies between {self._write(low.value)} "
@@ -207,30 +207,27 @@ class Spread:
             convention `numerator_0`, `denominator_0`, `why_0`, and the signs of what the parts
             are beyond the house's, `more_numerator_0`, `more_denominator_0`; and so on.
         """
-        parts, asked = _once(
-            {
-                f"{part}_{place}": getattr(self.conventions[place], part)
-                for place, part in product(self._told, [*PARTS, "why"])
-            }
-        )
+        parts = {
+            f"{part}_{place}": getattr(self.conventions[place], part)
+            for place, part in product(self._told, [*PARTS, "why"])
+        }
+        signs = {
+            f"more_{part}_{place}": (parts[f"{part}_{place}"] - parts[f"{part}_0"]).sign()
+            for place, part in product(self._told, PARTS)
+        }
+        names, asked = _once(parts | signs)
         wide = self.customers.select("customer", "mrr", **asked)
-        signs, compared = _once(
-            {
-                f"more_{part}_{place}": (
-                    wide[parts[f"{part}_{place}"]] - wide[parts[f"{part}_0"]]
-                ).sign()
-                for place, part in product(self._told, PARTS)
-            }
-        )
-        wide = wide.mutate(**compared)
-        alike = [*compared, *(name for name in asked if name.startswith("why"))]
+        alike = [name for name in asked if name.startswith(("why", "more"))]
         largest = [ibis.desc("mrr", nulls_first=False), "customer"]
         wide = wide.mutate(rank=ibis.row_number().over(group_by=alike, order_by=largest))
         named = (wide.rank < NAMED).ifelse(wide.customer, ibis.null())
         sums = {name: wide[name].sum().cast("float64") for name in asked if name not in alike}
         grouped = wide.group_by(*alike, name=named)
         found = grouped.aggregate(customers=wide.count(), mrr=wide.mrr.max(), **sums).to_pandas()
-        return found.assign(**{name: found[once] for name, once in (parts | signs).items()})
+        return pd.DataFrame(
+            {"name": found.name, "customers": found.customers, "mrr": found.mrr}
+            | {name: found[once] for name, once in names.items()}
+        )
 
     def _differing(self, place: int) -> pd.DataFrame:
         """Give the rows of `_added` that a convention counts otherwise than the house, and why."""
@@ -240,7 +237,7 @@ class Spread:
             why=added[f"why_{place}"],
             **{part: added[f"{part}_{place}"] - added[f"{part}_0"] for part in PARTS},
         )
-        return rows[self._signs(place).any(axis=1)]
+        return rows[self._signs(place).any(axis=0)]
 
     def _counted(self, place: int) -> dict[str, float]:
         """Add up a convention's parts, and count whom it counts otherwise; missing if untold."""
@@ -248,14 +245,17 @@ class Spread:
             return dict.fromkeys([*PARTS, *SIGNS, "differs"], np.nan)
         added, signs = self._added, self._signs(place)
         sums = {part: float(added[f"{part}_{place}"].sum()) for part in PARTS}
-        flags = {name: signs[name] for name in SIGNS} | {"differs": signs.any(axis=1)}
-        return sums | {name: float(added.customers[flag].sum()) for name, flag in flags.items()}
+        flags = np.vstack([signs, signs.any(axis=0)])
+        differing = (flags @ added.customers.to_numpy()).astype(float)
+        return sums | dict(zip([*SIGNS, "differs"], differing, strict=True))
 
-    def _signs(self, place: int) -> pd.DataFrame:
-        """Tell which rows of `_added` a convention counts more or less than the house does."""
-        counted, base = (self._added[f"more_{part}_{place}"] for part in PARTS)
-        flags = [counted > 0, counted < 0, base > 0, base < 0]
-        return pd.DataFrame(dict(zip(SIGNS, flags, strict=True)))
+    def _signs(self, place: int) -> np.ndarray:
+        """Tell which rows of `_added` a convention counts otherwise than the house: (4, rows).
+
+        In the order of `SIGNS`.
+        """
+        counted, base = (self._added[f"more_{part}_{place}"].to_numpy() for part in PARTS)
+        return np.array([counted > 0, counted < 0, base > 0, base < 0])
 
     def _named(self, name: str) -> Convention:
         known = {each.name: each for each in self.conventions}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import revops_kit as rk
 from revops_kit import bridges, samples
 from revops_kit.errors import UnknownNameError
+from revops_kit.forecasts import record
 
 MONTH = "2026-09"
 
@@ -276,7 +277,7 @@ def test_segment_of_one_period_only_changes_the_mix():
     ]  # fmt: skip
     ws = samples.workspace({"leads": rows})
     steps = bridges.mix_and_rate(
-        *(rk.kpis.conversion_rate(ws, month, by="source") for month in ("2026-08", MONTH))
+        *bridges.last_two(rk.kpis.conversion_rate.over(ws, rk.last(3, MONTH), by="source"))
     )
     assert amounts(steps) == pytest.approx(
         {"2026-08": 1 / 2, "rate of a": 0, "rate of b": 0, "mix": 1 / 6, MONTH: 2 / 3}
@@ -295,7 +296,7 @@ def test_conversion_compares_leads_of_the_same_age():
     ]  # fmt: skip
     ws = samples.workspace({"leads": rows}, as_of="2026-09-30")
     assert rk.kpis.conversion_rate(ws, "2026-08").value == 1
-    bridge = bridges.conversion(ws, MONTH, "source")
+    bridge = bridges.conversion(rk.kpis.conversion_rate(ws, MONTH, "source"))
     assert amounts(bridge) == pytest.approx(
         {"2026-08": 1 / 2, "rate of a": 0, "mix": 0, MONTH: 1 / 2}
     )
@@ -305,9 +306,9 @@ def test_conversion_compares_leads_of_the_same_age():
 def test_mix_without_segments_or_a_period_before_is_no_bridge():
     lead = {"lead_id": "1", "created_at": "2026-09-01", "converted_at": None, "source": "a"}
     ws = samples.workspace({"leads": [lead]})
-    whole = bridges.conversion(ws, MONTH, "")
+    whole = bridges.conversion(rk.kpis.conversion_rate(ws, MONTH, ""))
     assert whole.missing_because == "not available: it takes a column to split by"
-    every = bridges.conversion(ws, "all", "source")
+    every = bridges.conversion(rk.kpis.conversion_rate(ws, "all", "source"))
     assert every.missing_because == "not available: it takes a share in each of two periods"
 
 
@@ -328,7 +329,7 @@ def test_forecast_error_is_too_much_and_too_little():
         deal("nobody forecast july", "won", "2026-07-01", "2026-07-20", 77.0),
     ]
     ws = samples.workspace({"forecasts": said, "opportunities": deals}, as_of="2026-09-30")
-    steps = bridges.forecast_error(ws, rk.last(3, MONTH))
+    steps = bridges.forecast_error(record(ws, rk.last(3, MONTH)))
     assert amounts(steps) == {
         "forecast": 975, "promised too much": -15, "promised too little": 50, "won": 1010
     }  # fmt: skip
@@ -347,7 +348,7 @@ def test_rows_behind_every_bar_add_up_to_it(ws_by_chance, seed):
         bridges.recurring_revenue(ws, "2026-08"),
         bridges.pipeline(ws, "2026-08"),
         bridges.velocity(rk.kpis.pipeline_velocity.over(ws, rk.last(2, "2026-Q3"), by="region")),
-        bridges.forecast_error(ws, rk.last(3, "2026-08")),
+        bridges.forecast_error(record(ws, rk.last(3, "2026-08"))),
         bridges.mix_and_rate(*months),
     ):
         assert not bridge.frame.empty
@@ -361,7 +362,7 @@ def test_nothing_to_build_a_bridge_of_is_said():
         bridges.recurring_revenue(ws, MONTH),
         bridges.pipeline(ws, MONTH),
         bridges.velocity(rk.kpis.pipeline_velocity.over(ws, rk.last(2, MONTH))),
-        bridges.forecast_error(ws, MONTH),
+        bridges.forecast_error(record(ws, MONTH)),
         bridges.mix_and_rate(share, share),
     ):
         assert bridge.frame.empty

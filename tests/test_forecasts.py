@@ -1,17 +1,21 @@
 """Forecasts beside simple ones, by lead time and category, and what categories were worth."""
 
 import datetime as dt
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from revops_kit import forecasts
+from revops_kit.forecasts import record
 from revops_kit.noted import note
 from revops_kit.periods import Periods, last
 from revops_kit.samples import workspace
 from revops_kit.stats.intervals import wilson
 from revops_kit.tables import Policies
+
+by_lead = attrgetter("by_lead")
 
 
 def deal(key, closed, amount, outcome="won", opened="2026-01-01"):
@@ -42,7 +46,7 @@ def three_months(**policies):
 
 def test_measures_by_hand():
     """Won 200, 0, 100; forecast 180, 10, 130."""
-    ours = forecasts.measures(three_months(), last(3, "2026-03")).iloc[0]
+    ours = forecasts.measures(record(three_months(), last(3, "2026-03"))).iloc[0]
     assert (ours.forecast, ours.months, ours.is_beaten) == ("the forecast", 3, None)
     assert ours.accuracy == pytest.approx(1 - 60 / 300)
     assert ours.bias == pytest.approx(20 / 300)
@@ -54,7 +58,7 @@ def test_measures_by_hand():
 
 def test_simple_forecasts_by_hand():
     """A year before: 110, 120, 130. Last three months: (200+210+220)/3, (210+220+200)/3, 140."""
-    found = forecasts.measures(three_months(), last(3, "2026-03")).set_index("forecast")
+    found = forecasts.measures(record(three_months(), last(3, "2026-03"))).set_index("forecast")
     year, rate = found.loc["same month last year"], found.loc["run rate"]
     assert year.accuracy == pytest.approx(1 - (90 + 120 + 30) / 300)
     assert rate.accuracy == pytest.approx(1 - (10 + 210 + 40) / 300)
@@ -66,7 +70,7 @@ def test_simple_forecasts_by_hand():
 
 def test_spread_by_hand():
     """Won 200, 0, 100; forecast 180, 10, 130: a quarter of 300, forecast 320."""
-    found = forecasts.spread(three_months(), last(3, "2026-03")).set_index("convention")
+    found = forecasts.spread(record(three_months(), last(3, "2026-03"))).set_index("convention")
     assert found.value.to_dict() == pytest.approx(
         {
             "1 − WAPE by month": 1 - 60 / 300,
@@ -84,7 +88,7 @@ def test_spread_by_hand():
 
 def test_quarter_of_which_a_month_was_not_forecast_is_in_no_spread():
     rows = {"opportunities": [*YEAR, *NOW], "forecasts": SAID[:2]}
-    found = forecasts.spread(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    found = forecasts.spread(record(workspace(rows, as_of="2026-03-31"), last(3, "2026-03")))
     by_quarter = found.set_index("convention").loc["1 − WAPE by quarter"]
     assert (by_quarter.spans, np.isnan(by_quarter.value)) == (0, True)
 
@@ -100,7 +104,9 @@ def test_intervals_by_hand():
     said = [each | {"low_80": low, "high_80": high}
             for each, (low, high) in zip(SAID, ends, strict=True)]  # fmt: skip
     rows = {"opportunities": [*before, *NOW], "forecasts": said}
-    found = forecasts.interval_check(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    found = forecasts.interval_check(
+        record(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    )
     assert found.coverage[0] == pytest.approx(1 / 3)
     assert (found.low[0], found.high[0]) == pytest.approx(wilson(1, 3))
     assert found.msis[0] == pytest.approx((40 + (20 + 10 * 5) + (20 + 10 * 20)) / 3 / 12)
@@ -111,13 +117,15 @@ def test_intervals_of_several_forecasts_do_not_add_up():
     two = [SAID[0] | {"owner": "Bo", "low_80": 1, "high_80": 9}, *SAID]
     said = [{"low_80": 170, "high_80": 210} | each for each in two]
     rows = {"opportunities": [*YEAR, *NOW], "forecasts": said}
-    found = forecasts.interval_check(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    found = forecasts.interval_check(
+        record(workspace(rows, as_of="2026-03-31"), last(3, "2026-03"))
+    )
     assert found.months.to_list() == [2]
     assert note(found) == "1 month with several forecasts, or without an interval, left out."
 
 
 def test_forecasts_without_intervals_say_what_they_need():
-    found = forecasts.interval_check(three_months(), last(3, "2026-03"))
+    found = forecasts.interval_check(record(three_months(), last(3, "2026-03")))
     assert found.empty
     assert note(found) == "Not available: needs forecasts.low_80, forecasts.high_80."
 
@@ -127,7 +135,7 @@ def test_run_rate_knows_only_months_that_were_over_at_the_lead_time():
     early = [made("2025-11-30", "2026-01", 180)]
     rows = {"opportunities": [*YEAR, *NOW], "forecasts": early}
     ws = workspace(rows, as_of="2026-03-31", policies=Policies(forecast_lead_days=30))
-    found = forecasts.measures(ws, "2026-01").set_index("forecast")
+    found = forecasts.measures(record(ws, "2026-01")).set_index("forecast")
     assert found.bias["run rate"] == pytest.approx(200 / 200 - 1)
     assert not found.is_beaten["run rate"], "it met 200 exactly, and the forecast said 180"
     assert "did not come nearer than the run rate" in forecasts.verdict(found.reset_index())
@@ -139,7 +147,7 @@ def test_mase_is_scaled_by_the_months_before_the_window():
     deals = [deal(f"{y}-{m}", f"{y}-{m:02}-15", 100 + m + 12 * (y - 2024)) for y, m in months]
     deals.append(deal("now", "2026-01-20", 130))
     rows = {"opportunities": deals, "forecasts": [made("2025-12-31", "2026-01", 124)]}
-    found = forecasts.measures(workspace(rows, as_of="2026-01-31"), "2026-01")
+    found = forecasts.measures(record(workspace(rows, as_of="2026-01-31"), "2026-01"))
     assert found.mase[0] == pytest.approx(6 / 12)
 
 
@@ -148,7 +156,7 @@ def test_rival_is_judged_on_the_months_both_were_made_for():
     deals = [deal("a", "2025-01-15", 100, opened="2025-01-01"),
              deal("b", "2025-02-15", 100, opened="2025-01-01")]  # fmt: skip
     rows = {"opportunities": deals, "forecasts": [made("2025-01-31", "2025-02", 90)]}
-    found = forecasts.measures(workspace(rows, as_of="2025-02-28"), last(2, "2025-02"))
+    found = forecasts.measures(record(workspace(rows, as_of="2025-02-28"), last(2, "2025-02")))
     assert found.months.tolist() == [1, 0, 1]
     assert found.is_beaten.tolist() == [None, None, False]
 
@@ -158,7 +166,7 @@ def test_lead_of_submitted_forecasts():
     said = [made("2026-07-20", "2026-09", 50), made("2026-08-30", "2026-09", 80),
             made("2026-09-14", "2026-09", 100)]  # fmt: skip
     rows = {"opportunities": [deal("1", "2026-09-20", 100)], "forecasts": said}
-    found = forecasts.by_lead(workspace(rows, as_of="2026-09-30"), "2026-09").set_index("week")
+    found = record(workspace(rows, as_of="2026-09-30"), "2026-09").by_lead.set_index("week")
     assert found.index.tolist() == list(range(-6, 5)), "before July 20 nobody had said anything"
     assert found.accuracy[[-4, 0, 1, 2]].tolist() == pytest.approx([0.5, 0.8, 0.8, 1.0])
     assert found.bias[[-4, 0]].tolist() == pytest.approx([-0.5, -0.2])
@@ -173,7 +181,7 @@ def test_quarter_is_forecast_when_all_its_months_are():
     said = [made("2026-06-30", "2026-07", 60), made("2026-06-30", "2026-08", 50),
             made("2026-07-08", "2026-09", 40)]  # fmt: skip
     ws = workspace({"opportunities": deals, "forecasts": said}, as_of="2026-09-30")
-    found = forecasts.by_lead(ws, "2026-Q3")
+    found = record(ws, "2026-Q3").by_lead
     assert found.week.tolist() == list(range(1, 13))
     assert found.accuracy.iloc[0] == pytest.approx(1 - 30 / 180)
     assert set(found.spans) == {1}
@@ -205,7 +213,7 @@ def pipeline(**also):
 
 def test_lead_of_rebuilt_forecasts_is_what_was_won_so_far_and_what_was_committed():
     """September brought 170. September 15 (week 3): 110 won and 40 committed; 22: 170 and 40."""
-    found = forecasts.by_lead(pipeline(), "2026-09").set_index("week")
+    found = record(pipeline(), "2026-09").by_lead.set_index("week")
     assert found.index.tolist() == list(range(-4, 5)), "August 4 is the first after a change"
     assert found.bias[0] == pytest.approx((100 + 40) / 170 - 1)
     assert found.bias[2] == pytest.approx((110 + 40) / 170 - 1)
@@ -215,13 +223,13 @@ def test_lead_of_rebuilt_forecasts_is_what_was_won_so_far_and_what_was_committed
 def test_start_of_month_is_the_headline():
     from revops_kit.kpis import forecast_accuracy
 
-    at_start = forecasts.by_lead(pipeline(), "2026-09").set_index("week").accuracy[0]
+    at_start = record(pipeline(), "2026-09").by_lead.set_index("week").accuracy[0]
     assert forecast_accuracy(pipeline(), "2026-09").value == pytest.approx(at_start)
 
 
 def test_categories_alone_and_cumulative():
     """Of 170: commit said 140, best case 60, pipeline 500; together 140, 200, 700."""
-    found = forecasts.by_category(pipeline(), "2026-09").set_index("category")
+    found = forecasts.by_category(record(pipeline(), "2026-09")).set_index("category")
     assert found.index.tolist() == ["commit", "best case", "pipeline"]
     assert found.months.tolist() == [1, 1, 1]
     assert found.bias.tolist() == pytest.approx([-30 / 170, -110 / 170, 330 / 170])
@@ -236,7 +244,7 @@ def test_categories_of_submitted_forecasts_where_no_deal_kept_its_own():
             made("2026-08-31", "2026-09", 30, category="best_case"),
             made("2026-08-31", "2026-09", 7, category="gut feeling")]  # fmt: skip
     rows = {"opportunities": [deal("1", "2026-09-10", 100)], "forecasts": said}
-    found = forecasts.by_category(workspace(rows, as_of="2026-09-30"), "2026-09")
+    found = forecasts.by_category(record(workspace(rows, as_of="2026-09-30"), "2026-09"))
     assert found.category.tolist() == ["commit", "best case", "gutfeeling"]
     assert found.bias.tolist() == pytest.approx([-0.1, -0.7, -0.93])
     assert found.cumulative_bias.tolist()[:2] == pytest.approx([-0.1, 0.2])
@@ -245,7 +253,7 @@ def test_categories_of_submitted_forecasts_where_no_deal_kept_its_own():
 
 def test_calibration_says_what_commit_was_worth():
     """Two deals stood as commit: one was won in September, the other in October."""
-    found = forecasts.calibration(pipeline(), "2026-09").set_index("category")
+    found = forecasts.calibration(record(pipeline(), "2026-09")).set_index("category")
     assert found.index.tolist() == ["commit", "best case", "pipeline", "omitted"]
     commit = found.loc["commit"]
     assert (commit.deals, commit.won_in_period, commit.won_at_all) == (2, 0.5, 1.0)
@@ -263,7 +271,7 @@ def test_deal_that_was_pushed_counts_in_each_period_it_was_expected_in():
               stood("1", "2026-08-20", 100, "commit", "2026-09-10")]  # fmt: skip
     rows = {"opportunities": [deal("0", "2026-07-15", 1), deal("1", "2026-09-10", 100)],
             "stage_changes": pushed}  # fmt: skip
-    found = forecasts.calibration(workspace(rows, as_of="2026-09-30"), last(2, "2026-09"))
+    found = forecasts.calibration(record(workspace(rows, as_of="2026-09-30"), last(2, "2026-09")))
     assert (found.deals[0], found.won_in_period[0], found.won_at_all[0]) == (2, 0.5, 1)
 
 
@@ -271,26 +279,24 @@ def test_deals_without_a_category_are_shown_as_such():
     changes = [stood("1", "2026-08-01", 100, None, "2026-09-10"),
                stood("2", "2026-08-01", 60, "commit", "2026-09-10")]  # fmt: skip
     rows = {"opportunities": OUTCOMES, "stage_changes": changes}
-    found = forecasts.calibration(workspace(rows, as_of="2026-10-31"), "2026-09")
+    found = forecasts.calibration(record(workspace(rows, as_of="2026-10-31"), "2026-09"))
     assert found.category.tolist() == ["commit", "(blank)"]
 
 
 def test_period_that_is_not_over_is_in_none_of_them():
     ws = workspace({"opportunities": OUTCOMES, "stage_changes": PIPELINE}, as_of="2026-09-29")
-    for count in (forecasts.measures, forecasts.by_lead, forecasts.by_category,
-                  forecasts.calibration):  # fmt: skip
-        assert count(ws, "2026-09").empty
+    for count in (forecasts.measures, by_lead, forecasts.by_category, forecasts.calibration):
+        assert count(record(ws, "2026-09")).empty
 
 
 @pytest.mark.parametrize("rows", [{}, {"opportunities": OUTCOMES}, {"opportunities": []}])
 def test_without_forecasts_there_is_nothing_to_measure(rows):
     ws = workspace(rows, as_of="2026-10-31")
-    for count in (forecasts.measures, forecasts.by_lead, forecasts.by_category,
-                  forecasts.calibration):  # fmt: skip
-        found = count(ws, "2026-09")
+    for count in (forecasts.measures, by_lead, forecasts.by_category, forecasts.calibration):
+        found = count(record(ws, "2026-09"))
         assert found.empty
         assert len(found.columns) >= 5
-    assert forecasts.verdict(forecasts.measures(ws, "all")) == (
+    assert forecasts.verdict(forecasts.measures(record(ws, "all"))) == (
         "There is no simple forecast to compare with."
     )
 
@@ -299,23 +305,23 @@ def test_nothing_ever_won_is_measured_without_dividing_by_it():
     lost = [deal("1", "2026-09-10", 50, "lost")]
     ws = workspace({"opportunities": lost, "forecasts": [made("2026-09-01", "2026-09", 10)]},
                    as_of="2026-09-30")  # fmt: skip
-    found = forecasts.measures(ws, "2026-09")
+    found = forecasts.measures(record(ws, "2026-09"))
     assert np.isnan(found.accuracy[0])
     assert (found.rmse[0], found.mape_undefined[0]) == (10, 1)
     rows = {"opportunities": [deal("1", None, 50, "open")],
             "forecasts": [made("2026-09-01", "2026-09", 10)]}  # fmt: skip
     still = workspace(rows, as_of="2026-09-30")
-    assert forecasts.measures(still, "2026-09").rmse[0] == 10
-    assert forecasts.by_lead(still, "2026-09").empty
+    assert forecasts.measures(record(still, "2026-09")).rmse[0] == 10
+    assert record(still, "2026-09").by_lead.empty
 
 
 def test_rows_in_any_order_give_the_same():
     shuffled = workspace(
         {"opportunities": OUTCOMES[::-1], "stage_changes": PIPELINE[::-1]}, as_of="2026-10-31"
     )
-    for count in (forecasts.by_lead, forecasts.by_category, forecasts.calibration):
+    for count in (by_lead, forecasts.by_category, forecasts.calibration):
         pd.testing.assert_frame_equal(
-            count(pipeline(), Periods("2026-09")), count(shuffled, "2026-09")
+            count(record(pipeline(), Periods("2026-09"))), count(record(shuffled, "2026-09"))
         )
 
 
@@ -323,5 +329,7 @@ def test_what_happens_after_the_day_changes_nothing():
     later = [*PIPELINE, stood("1", "2026-11-05", 9, "pipeline", "2026-09-10")]
     moved = [*OUTCOMES, deal("7", "2026-11-02", 1000)]
     ws = workspace({"opportunities": moved, "stage_changes": later}, as_of=dt.date(2026, 10, 31))
-    for count in (forecasts.measures, forecasts.by_lead, forecasts.calibration):
-        pd.testing.assert_frame_equal(count(pipeline(), "2026-09"), count(ws, "2026-09"))
+    for count in (forecasts.measures, by_lead, forecasts.calibration):
+        pd.testing.assert_frame_equal(
+            count(record(pipeline(), "2026-09")), count(record(ws, "2026-09"))
+        )

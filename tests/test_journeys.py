@@ -170,9 +170,13 @@ def test_young_cohort_goes_on_as_older_ones_did():
     """
     older = [deal(key, "won", 0, days) for key, days in enumerate((10, 30, 50, 70))]
     younger = [deal(5, "won", 151, 161), deal(6, "open", 151)]
-    found = journeys.closed_only_bias(company(*older, *younger, as_of=180), "2026")
+    found = journeys.closed_only_bias(
+        journeys.incidence(company(*older, *younger, as_of=180), "2026")
+    )
     assert found.frame.cohort.tolist() == ["2026"]
-    found = journeys.closed_only_bias(company(*older, *younger, as_of=180), last(6, "2026-06"))
+    found = journeys.closed_only_bias(
+        journeys.incidence(company(*older, *younger, as_of=180), last(6, "2026-06"))
+    )
     rows = found.frame.values.tolist()
     assert rows == [["2026-01", 4, 0.0, 40.0, 40.0, 1.0], ["2026-06", 2, 0.5, 10.0, 20.0, 2.0]]
     assert found.said == (
@@ -195,19 +199,25 @@ def test_where_months_are_alike_each_is_expected_to_take_equally_long():
             [*(("won", 10 * each) for each in range(1, 11)), *[("lost", 50)] * 10]
         )
     ]
-    found = journeys.closed_only_bias(company(*deals, as_of=166), last(6, "2026-06")).frame
+    found = journeys.closed_only_bias(
+        journeys.incidence(company(*deals, as_of=166), last(6, "2026-06"))
+    ).frame
     assert found.expected.tolist() == [55] * 6
     assert found.closed_only.tolist() == [55, 55, 55, 40, 25, 10]
     assert found.times.iloc[-1] == 5.5
 
 
 def test_cohorts_of_all_are_quarters():
-    found = journeys.closed_only_bias(company(*FOUR, deal(5, "won", 100, 110), as_of=120), "all")
+    found = journeys.closed_only_bias(
+        journeys.incidence(company(*FOUR, deal(5, "won", 100, 110), as_of=120), "all")
+    )
     assert found.frame.cohort.tolist() == ["2026-Q1", "2026-Q2"]
 
 
 def test_cohort_that_is_not_over_is_not_mature():
-    found = journeys.closed_only_bias(company(deal(1, "won", 0, 3), as_of=10), "2026-01")
+    found = journeys.closed_only_bias(
+        journeys.incidence(company(deal(1, "won", 0, 3), as_of=10), "2026-01")
+    )
     assert found.said.startswith("No whole cohort is mature")
 
 
@@ -226,7 +236,7 @@ def test_what_cannot_be_followed_says_why(ws, reason):
     assert found.chances.empty
     assert found.medians.empty
     assert found.matured.empty
-    bias = journeys.closed_only_bias(ws, "2026")
+    bias = journeys.closed_only_bias(journeys.incidence(ws, "2026"))
     assert reason in bias.said
     assert bias.frame.empty
 
@@ -240,4 +250,4 @@ def test_column_that_deals_lack_is_told():
 def test_nothing_at_all_is_no_error(nothing):
     for follow in (journeys.incidence, journeys.conversion_by_age):
         assert follow(nothing, "2026").missing_because
-    assert journeys.closed_only_bias(nothing, "all").frame.empty
+    assert journeys.closed_only_bias(journeys.incidence(nothing, "all")).frame.empty

@@ -76,7 +76,7 @@ def test_idle_and_large_deals_are_named_and_the_worst_comes_first(found):
 def test_concentration_is_the_share_of_the_largest():
     deals = [deal(str(at), amount=float(amount)) for at, amount in enumerate((50, 30, 20))]
     ws = samples.workspace({"opportunities": deals}, as_of="2026-09-30")
-    row = risks.concentration(ws, "2026-09", top=2).iloc[0]
+    row = risks.concentration(risks.waiting(ws, "2026-09"), top=2).iloc[0]
     assert (row.deals, row.amount, row.top_amount, row.top_share) == (3, 100, 80, 0.8)
 
 
