@@ -141,7 +141,7 @@ def test_only_sources_workspace_and_mail_read_the_environment(parts):
 
 def test_what_takes_long_to_load_is_loaded_when_it_is_needed():
     """`revops kpi` needs neither a chart nor a model."""
-    heavy = "scipy seaborn statsmodels matplotlib papermill nbconvert great_tables pandera.ibis"
+    heavy = "scipy seaborn statsmodels matplotlib papermill nbconvert great_tables pandera"
     code = (
         "import sys, revops_kit, revops_kit.cli; "
         f"print([name for name in {heavy.split()!r} if name in sys.modules])"
