@@ -113,7 +113,9 @@ def by_segment(trends: Iterable[Result]) -> Html:
         f"{plural(rest, 'smaller segment')} not shown." if rest else "",
         f"No figures by segment: {', '.join(frame.index[is_empty])}." if is_empty.any() else "",
     ]
-    frame = frame[~is_empty].rename_axis("figure").reset_index()
+    # A segment may be called so too, but none is as long; spaces are not seen.
+    heading = "figure".ljust(1 + max(map(len, largest), default=0))
+    frame = frame[~is_empty].rename_axis(heading).reset_index()
     return plain(noted(frame, *said), right=largest)
 
 

@@ -258,14 +258,14 @@ def _digits(size: float) -> str:
 
 
 def _short(size: float, whole: bool = False) -> str:
-    """Write a size to three figures, with k, M or bn."""
+    """Write a size to three figures or so, with k, M or bn, and cents only below 100."""
     for limit, name in ((1e9, "bn"), (1e6, "M"), (1e4, "k")):
         # 999,950 would otherwise be written as 1000 k.
         if size >= limit * (1 if limit == 1e4 else 0.9995):
             scaled = size / (1e3 if limit == 1e4 else limit)
             decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
             return f"{_marked(f'{scaled:.{decimals}f}')}{NARROW_SPACE}{name}"
-    if whole or size >= 999.5 or size == round(size):
+    if whole or size >= 99.995 or size == round(size):
         return number(size)
     return number(size, 2)
 

@@ -112,7 +112,9 @@ def _cached(table: TableContract, spec: TableSpec, house: House) -> tuple[Path, 
     kept = house.folder / ".revops" / "cache"
     key = _key(table, spec, house)
     path, record = kept / f"{table.name}-{key}.parquet", kept / f"{table.name}-{key}.json"
-    if path.exists() and record.exists():
+    # What is not there, or was damaged since, is read again.
+    with suppress(OSError, ValueError, KeyError):
+        pq.read_schema(path)
         return path, Health.from_record(json.loads(record.read_text("utf-8")))
     from revops_kit.sources.ingest import from_file
 

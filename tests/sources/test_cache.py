@@ -121,6 +121,19 @@ def test_touching_a_file_or_changing_a_policy_reads_nothing(folder, parsed):
     assert parsed == []
 
 
+@pytest.mark.parametrize("kind", ["parquet", "json"])
+@pytest.mark.parametrize("left", [0, 40])
+def test_what_was_kept_and_cut_off_since_is_read_again(folder, parsed, kind, left):
+    first = deals(folder)
+    parsed.clear()
+    [path] = folder.joinpath(".revops/cache").glob(f"*.{kind}")
+    os.truncate(path, left)
+    again = deals(folder)
+    assert parsed == ["deals.csv", "team.csv"]
+    assert again.table.to_pandas().equals(first.table.to_pandas())
+    assert again.health == first.health
+
+
 def test_file_that_has_gone_is_missed_though_its_rows_are_kept(folder):
     deals(folder)
     folder.joinpath("deals.csv").unlink()
